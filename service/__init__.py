@@ -1,0 +1,1 @@
+"""The HTTP service: data sets in, jobs run, segmentations out."""

@@ -6,7 +6,7 @@ The library never prints: a terminal shows these events as bars, the worker stor
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class Note:
 Event = Started | Step | EpochDone | Picture | CheckpointWritten | CaseEvaluated | Note
 
 
+@runtime_checkable  # the suite checks annotations while it runs
 class Listener(Protocol):
     """Hears the events of a run and may ask it to stop."""
 

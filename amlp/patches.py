@@ -4,7 +4,7 @@ Convention: patches are numbered row by row; a patch vector is ordered (row, col
 MAE; a mask is `True` where a patch is masked, that is, removed from the encoder's input.
 """
 
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -20,7 +20,7 @@ class PatchGrid(NamedTuple):
     patch_size: int
 
     @classmethod
-    def of(cls, images: Float[Tensor, "b c h w"], patch_size: int) -> Self:
+    def of(cls, images: Float[Tensor, "b c h w"], patch_size: int) -> "PatchGrid":
         """Return the grid that covers `images`.
 
         Raises:

@@ -5,6 +5,7 @@ ServiceError
 ├── InsufficientScope 403        ├── UnsupportedMediaType 415
 ├── NotFound 404                 ├── NotAcceptable 406
 ├── Conflict 409                 ├── Unprocessable 422
+├── PreconditionFailed 412       ├── PreconditionRequired 428
 ├── MalformedRequest 400         ├── StorageExhausted 507
 └── Unavailable 503
 
@@ -87,10 +88,28 @@ class NotAcceptable(ServiceError):
     status, title, default_code = 406, "Not acceptable", "not-acceptable"
 
 
+class RequestTimeout(ServiceError):
+    """The rest of the request did not come in time."""
+
+    status, title, default_code, retryable = 408, "Request timeout", "request-timeout", True
+
+
 class Conflict(ServiceError):
     """The thing is in a state that forbids this."""
 
     status, title, default_code = 409, "Conflict", "conflict"
+
+
+class PreconditionFailed(ServiceError):
+    """Somebody else changed the thing since the client read it."""
+
+    status, title, default_code = 412, "Precondition failed", "precondition-failed"
+
+
+class PreconditionRequired(ServiceError):
+    """The thing is only changed by a client that says which state of it it read."""
+
+    status, title, default_code = 428, "Precondition required", "precondition-required"
 
 
 class PayloadTooLarge(ServiceError):

@@ -12,6 +12,16 @@ RUN_JOB_TASK = "worker.run_job"
 TRAIN_QUEUE = "train"
 CONNECT_SECONDS = 2
 
+_PUBLISHER_OPTIONS = {  # a client waits for this: one try of a second, the reconciler tries again
+    "socket_timeout": 1,
+    "socket_connect_timeout": 1,
+    "retry_on_timeout": False,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "connect_retries_timeout": 1,
+}
+
 
 def make_celery(redis_url: str) -> Celery:
     """Return a Celery application set up to lose nothing that matters.
@@ -50,6 +60,7 @@ class Queue:
 
     def __init__(self, redis_url: str) -> None:
         self._app = make_celery(redis_url)
+        self._app.conf.broker_transport_options = _PUBLISHER_OPTIONS
 
     def publish(self, job_id: str) -> bool:
         """Wake a worker for `job_id`; False when the broker cannot be reached now."""

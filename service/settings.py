@@ -35,6 +35,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address the API binds")
     port: int = Field(8000, ge=0, le=65535, description="Port the API binds; 0 picks a free one")
+    allowed_hosts: str = Field(
+        "", description="Further Host names requests may carry, comma-separated; * for any"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     lease_seconds: float = Field(60.0, gt=0, description="A job not heard of for so long is lost")

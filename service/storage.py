@@ -78,6 +78,14 @@ class Storage:
         except (NotFoundError, FileNotFoundError) as error:
             raise NotFound("stored object is gone", code="not-found") from error
 
+    def exists(self, key: str) -> bool:
+        """Whether there is a blob under this key."""
+        try:
+            self.size(key)
+        except NotFound:
+            return False
+        return True
+
     def keys(self, prefix: str) -> list[str]:
         """Return all keys below `prefix`, sorted."""
         pages = obstore.list(self._store, prefix)

@@ -4,7 +4,7 @@ Masked patch selection (MPS) and the adaptive masking ratio (AMR) are named in t
 (arXiv 2309.04312); every formula and default here is ours, see docs/method.md.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -118,7 +118,7 @@ class AdaptiveRatioConfig(Config):
     shape: Literal["linear", "cosine", "sqrt", "quadratic"] = Field("linear", description="Curve")
 
     @model_validator(mode="after")
-    def _ratio_rises(self) -> Self:
+    def _ratio_rises(self) -> "AdaptiveRatioConfig":
         if self.end < self.start:
             raise ValueError(f"end {self.end} is below start {self.start}: the ratio must not fall")
         return self

@@ -1,6 +1,6 @@
 """Shape of the networks: encoder, decoder, segmentation head."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel as PydanticModel
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
@@ -10,6 +10,19 @@ class Config(PydanticModel):
     """Base of every config: immutable, no unknown field, no NaN, no silent type conversion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unnamed_variants_are_the_default_ones(cls, data: Any) -> Any:  # raw input can be anything
+        if not isinstance(data, dict):
+            return data
+        named = dict(data)
+        for field, info in cls.model_fields.items():
+            tag, given = info.discriminator, data.get(field)
+            if isinstance(tag, str) and isinstance(given, dict) and tag not in given:
+                default = info.get_default(call_default_factory=True, validated_data={})
+                named[field] = {tag: getattr(default, tag), **given}
+        return named
 
 
 class EncoderConfig(Config):
@@ -21,7 +34,7 @@ class EncoderConfig(Config):
     mlp_ratio: float = Field(4.0, gt=0, le=8, description="MLP width over embed_dim")
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
+    def _heads_divide_width(self) -> "EncoderConfig":
         if self.embed_dim % self.num_heads:
             raise ValueError(
                 f"embed_dim {self.embed_dim} is not a multiple of num_heads {self.num_heads}"
@@ -57,7 +70,7 @@ class DecoderConfig(Config):
     num_heads: int = Field(8, ge=1, le=32, description="Attention heads; must divide embed_dim")
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
+    def _heads_divide_width(self) -> "DecoderConfig":
         if self.embed_dim % self.num_heads:
             raise ValueError(
                 f"embed_dim {self.embed_dim} is not a multiple of num_heads {self.num_heads}"

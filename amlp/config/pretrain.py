@@ -1,7 +1,7 @@
 """Pretraining: masked image modelling, with the four parts of AMLP each switchable."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -132,7 +132,7 @@ class PretrainConfig(TrainingConfig):
         return data
 
     @model_validator(mode="after")
-    def _patches_fit(self) -> Self:
+    def _patches_fit(self) -> "PretrainConfig":
         if self.image_size % self.patch_size:
             raise ValueError(
                 f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}"

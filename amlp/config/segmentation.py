@@ -1,6 +1,6 @@
 """Fine-tuning a segmenter, evaluating it, and how it predicts."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,7 +27,9 @@ InferenceConfig = Annotated[ResizeConfig | SlidingWindowConfig, Field(discrimina
 class SegmentationLossConfig(Config):
     """One of MONAI's segmentation losses."""
 
-    name: Literal["dice_ce", "dice_focal", "tversky"] = "dice_ce"
+    name: Literal["dice_ce", "dice_focal", "tversky"] = Field(
+        "dice_ce", description="Overlap part and pixel part of the sum"
+    )
     dice_weight: float = Field(1.0, ge=0, description="Weight of the Dice part")
     pixel_weight: float = Field(1.0, ge=0, description="Weight of the cross entropy or focal part")
 
@@ -60,7 +62,7 @@ class FinetuneConfig(TrainingConfig):
     )
 
     @model_validator(mode="after")
-    def _patches_fit(self) -> Self:
+    def _patches_fit(self) -> "FinetuneConfig":
         if self.image_size % self.patch_size:
             raise ValueError(
                 f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}"

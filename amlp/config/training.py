@@ -1,6 +1,6 @@
 """What every training run shares: optimisation, schedule, augmentation, numerics."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
@@ -18,7 +18,7 @@ class OptimizerConfig(Config):
     clip_norm: float | None = Field(1.0, gt=0, description="Gradient norm limit; null for none")
 
     @model_validator(mode="after")
-    def _betas_below_one(self) -> Self:
+    def _betas_below_one(self) -> "OptimizerConfig":
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas {self.betas} must lie in [0, 1)")
         return self
@@ -43,7 +43,7 @@ class AugmentationConfig(Config):
     )
 
     @model_validator(mode="after")
-    def _scale_is_an_interval(self) -> Self:
+    def _scale_is_an_interval(self) -> "AugmentationConfig":
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
             raise ValueError(f"crop_scale {self.crop_scale} must satisfy 0 < low <= high <= 1")

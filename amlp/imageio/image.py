@@ -1,7 +1,6 @@
 """The one in-memory form of every image, whatever file it came from."""
 
 from dataclasses import dataclass, field, replace
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,29 +35,34 @@ class MedicalImage:
     @property
     def channels(self) -> int:
         """Number of channels c."""
-        return self.pixels.shape[0]
+        return int(self.pixels.shape[0])
 
     @property
     def num_slices(self) -> int:
         """Number of slices or frames z."""
-        return self.pixels.shape[1]
+        return int(self.pixels.shape[1])
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
         return self.pixels.shape[2], self.pixels.shape[3]
 
-    def as_channels(self, channels: int) -> Self:
+    def as_channels(self, channels: int) -> "MedicalImage":
         """Return the image with `channels` channels.
 
-        Grey stored as colour (equal channels) becomes grey; nothing else is converted.
+        Grey is grey, whether stored in one channel or in three equal ones; nothing else is
+        converted.
 
         Raises:
             GeometryMismatch: the channel counts differ otherwise.
         """
         if self.channels == channels:
             return self
-        if channels == 1 and self.channels == 3 and is_grey(self.pixels):
+        if (self.channels, channels) == (1, 3):
+            repeated = np.repeat(self.pixels, 3, axis=0)
+            note = "grey was repeated in three channels"
+            return replace(self, pixels=repeated, warnings=(*self.warnings, note))
+        if (self.channels, channels) == (3, 1) and is_grey(self.pixels):
             return replace(self, pixels=self.pixels[:1])
         raise GeometryMismatch(f"image has {self.channels} channels, expected {channels}")
 

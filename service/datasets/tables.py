@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, Double, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Double, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Base, db_now
@@ -37,10 +37,12 @@ class DatasetFile(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     num_bytes: Mapped[int] = mapped_column(Integer)
     channels: Mapped[int] = mapped_column(Integer)
+    is_grey: Mapped[bool] = mapped_column(Boolean)
     num_slices: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
     width: Mapped[int] = mapped_column(Integer)
     spacing_mm: Mapped[list[float] | None] = mapped_column(JSON)
+    affine: Mapped[list[list[float]] | None] = mapped_column(JSON)
     labels: Mapped[list[int]] = mapped_column(JSON)
     patient: Mapped[str | None] = mapped_column(String(200))
     split: Mapped[str | None] = mapped_column(String(20))

@@ -6,6 +6,7 @@ from sqlalchemy import JSON, BigInteger, CheckConstraint, Double, ForeignKey, In
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Base, db_now
+from service.datasets.tables import DatasetVersion
 
 STATES = ("QUEUED", "RUNNING", "CANCELLING", "SUCCEEDED", "FAILED", "CANCELLED")
 TERMINAL_STATES = ("SUCCEEDED", "FAILED", "CANCELLED")
@@ -31,7 +32,7 @@ class Job(Base):
     spec: Mapped[dict[str, Any]] = mapped_column(JSON)
     spec_sha256: Mapped[str] = mapped_column(String(80))
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
-    dataset_version_id: Mapped[str] = mapped_column(ForeignKey("dataset_version.id"), index=True)
+    dataset_version_id: Mapped[str] = mapped_column(ForeignKey(DatasetVersion.id), index=True)
     base_model_version_id: Mapped[str | None] = mapped_column(String(40))
     parent_id: Mapped[str | None] = mapped_column(String(40))
 

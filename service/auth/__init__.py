@@ -1,0 +1,1 @@
+"""API keys: who calls, for which tenant, and what the key may do."""

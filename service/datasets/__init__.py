@@ -1,0 +1,1 @@
+"""Data sets: uploads, canonical files, frozen versions."""

@@ -1,0 +1,1 @@
+"""Jobs: pretraining, fine-tuning and evaluation, from submission to outcome."""

@@ -1,0 +1,1 @@
+"""Trained networks: versions, aliases, weights. "Model" means a trained network, always."""

@@ -1,0 +1,93 @@
+"""Every end of a training process and the transition it becomes."""
+
+from collections.abc import Callable
+
+import pytest
+
+from service.jobs import lifecycle
+from service.jobs.recording import NewArtifact, NewEvent, record
+from service.jobs.tables import Job
+from service.jobs.transition import Fence
+from service.resources import Resources
+from worker.outcome import Outcome
+from worker.settlement import Ending, settle
+
+SUCCEEDED = Outcome(status="succeeded", model_kind="pretrained", card={"kind": "pretrained"})
+STOPPED = Outcome(status="stopped")
+TRANSIENT = Outcome(status="failed", code="storage.full", message="full", retryable=True)
+FATAL = Outcome(status="failed", code="training.diverged", message="NaN at step 3")
+
+
+@pytest.fixture
+def fence(
+    worker_resources: Resources, submit: Callable[..., Job], claim: Callable[[], Fence]
+) -> Fence:
+    submit()
+    fence = claim()
+    model = NewArtifact(kind="model", name="model", key="k", sha256="c" * 64, num_bytes=1)
+    with worker_resources.database.write() as session:
+        record(session, fence, [NewEvent("note", {}, model)])
+    return fence
+
+
+@pytest.mark.parametrize(
+    ("ending", "state", "reason"),
+    [
+        (Ending(0, "", SUCCEEDED), "SUCCEEDED", None),
+        (Ending(3, "preempt", STOPPED), "QUEUED", "preempted"),
+        (Ending(-9, "preempt", None), "QUEUED", "preempted"),
+        (Ending(1, "", TRANSIENT), "QUEUED", "transient"),
+        (Ending(1, "", FATAL), "FAILED", "error"),
+        (Ending(-11, "", None), "QUEUED", "crashed"),
+    ],
+)
+def test_ending_of_a_running_job(
+    worker_resources: Resources,
+    fence: Fence,
+    read_job: Callable[[str], Job],
+    ending: Ending,
+    state: str,
+    reason: str | None,
+) -> None:
+    settle(worker_resources, fence, ending)
+
+    job = read_job(fence.job_id)
+    assert (job.state, job.reason) == (state, reason)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        Ending(0, "cancel", SUCCEEDED),
+        Ending(3, "cancel", STOPPED),
+        Ending(1, "cancel", FATAL),
+        Ending(-9, "cancel", None),
+    ],
+)
+def test_cancelled_job_ends_cancelled_however_its_process_ended(
+    worker_resources: Resources, fence: Fence, read_job: Callable[[str], Job], ending: Ending
+) -> None:
+    with worker_resources.database.write() as session:
+        lifecycle.cancel(session, "default", fence.job_id)
+
+    settle(worker_resources, fence, ending)
+
+    assert read_job(fence.job_id).state == "CANCELLED"
+
+
+def test_fenced_owner_changes_nothing(
+    worker_resources: Resources, fence: Fence, read_job: Callable[[str], Job]
+) -> None:
+    stale = Fence(fence.job_id, fence.epoch - 1)
+
+    settle(worker_resources, stale, Ending(0, "fenced", SUCCEEDED))
+
+    assert read_job(fence.job_id).state == "RUNNING"
+
+
+def test_error_of_a_failed_run_is_shown_on_its_job(
+    worker_resources: Resources, fence: Fence, read_job: Callable[[str], Job]
+) -> None:
+    settle(worker_resources, fence, Ending(1, "", FATAL))
+
+    assert read_job(fence.job_id).error == {"code": "training.diverged", "message": "NaN at step 3"}

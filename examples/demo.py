@@ -26,21 +26,20 @@ NETWORK = {
     "image_size": 96,
     "patch_size": 8,
     "encoder": {"embed_dim": 128, "depth": 4, "num_heads": 4},
-    "precision": "fp32",
 }
 PRETRAIN = {
     "preset": "amlp",
     "decoder": {"embed_dim": 96, "depth": 2, "num_heads": 4},
     "batch_size": 64,
     "optimizer": {"lr": 1.5e-3},
-    "schedule": {"epochs": 30},
 }
+PRETRAIN_UPDATES = 300
 FINETUNE = {
     "batch_size": 16,
     "optimizer": {"lr": 1e-3},
-    "schedule": {"epochs": 12, "warmup_fraction": 0.1},
     "head": {"name": "unetr2d", "channels": 16},
 }
+FINETUNE_UPDATES = 240
 
 
 @dataclass
@@ -74,6 +73,7 @@ class Demo:
         self.report = report
         self.scale = scale
         self.jobs: list[str] = []
+        self.num_train = 0
 
     def upload(self, folder: Path, scratch: Path) -> dict[str, Any]:
         """Upload a folder as one archive, freeze it, return the version."""
@@ -91,6 +91,7 @@ class Demo:
             time.monotonic() - started,
             f"{summary['cases']} images, {summary['labelled']} masks, {version['digest'][:19]}",
         )
+        self.num_train = summary["splits"]["train"]
         return version
 
     def run(self, step: str, job: dict[str, Any]) -> dict[str, Any]:
@@ -114,8 +115,7 @@ class Demo:
 
     def finetune(self, step: str, version: str, init_from: str | None) -> str:
         """Fine-tune from a checkpoint or, with None, from scratch; evaluate; return the model."""
-        config = NETWORK | FINETUNE
-        config["schedule"] = _scaled(FINETUNE["schedule"], self.scale)
+        config = NETWORK | FINETUNE | self._schedule(FINETUNE_UPDATES, FINETUNE["batch_size"], 0.1)
         tuned = self.run(
             step,
             {
@@ -133,11 +133,19 @@ class Demo:
 
     def pretrain(self, version: str) -> str:
         """Pretrain an encoder and return its model version's id."""
-        config = NETWORK | PRETRAIN
-        config["schedule"] = _scaled(PRETRAIN["schedule"], self.scale)
+        config = NETWORK | PRETRAIN | self._schedule(PRETRAIN_UPDATES, PRETRAIN["batch_size"], 0.05)
         job = {"kind": "pretrain", "dataset_version": version, "config": config}
         done = self.run("pretrain", job)
         return str(done["result"]["model"]["id"])
+
+    def _schedule(self, updates: int, batch_size: int, warmup: float) -> dict[str, Any]:
+        """Return epochs that come to about so many updates, whatever the data set's size."""
+        an_epoch = max(1, self.num_train // batch_size)
+        epochs = max(1, round(self.scale * updates / an_epoch))
+        return {
+            "schedule": {"epochs": epochs, "warmup_fraction": warmup},
+            "checkpoint_every": max(1, epochs // 4),
+        }
 
     def segment(self, image: Path, model: str, out: Path) -> None:
         """Segment one image and write overlay, mask and measurements."""
@@ -205,10 +213,6 @@ def _pack(folder: Path, archive: Path) -> None:
                 name.parts[0] in {"images", "masks"} or str(name) == "manifest.csv"
             ):
                 file.write(path, name)
-
-
-def _scaled(schedule: dict[str, Any], scale: float) -> dict[str, Any]:
-    return schedule | {"epochs": max(1, round(schedule["epochs"] * scale))}
 
 
 def _progress(console: Console) -> Progress:

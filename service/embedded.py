@@ -208,6 +208,8 @@ def _worker_command(settings: Settings) -> Command:
 
 def _environment(settings: Settings) -> dict[str, str]:
     variables = {
+        # threads that spin while they wait slow a prediction down when another process is busy
+        "OMP_WAIT_POLICY": "PASSIVE",
         "AMLP_DATA_DIR": str(settings.data_dir),
         "AMLP_HOST": settings.host,
         "AMLP_PORT": str(settings.port),

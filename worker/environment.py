@@ -12,6 +12,8 @@ def settings_environment(settings: Settings) -> dict[str, str]:
 def training_environment(settings: Settings) -> dict[str, str]:
     """Return the variables of a training process: settings, threads, the device it may see."""
     variables = settings_environment(settings)
+    # threads that spin while they wait slow a step down eightfold when another process is busy
+    variables["OMP_WAIT_POLICY"] = "PASSIVE"
     if settings.num_threads:
         variables["OMP_NUM_THREADS"] = str(settings.num_threads)
     match settings.device.partition(":"):

@@ -87,9 +87,7 @@ def _attempt(resources: Resources, fence: Fence, reporter: Reporter) -> Outcome:
     if not reporter.close():
         raise Cancelled("the attempt is fenced off, or what it did could not be written in time")
     _enter(resources, fence, "exporting")
-    done = Outcome(
-        status="succeeded", metrics=finite(result.metrics), resources=_resources_used()
-    )
+    done = Outcome(status="succeeded", metrics=finite(result.metrics), resources=_resources_used())
     if result.checkpoint is None:
         report = upload_evaluation(resources.storage, fence, result.files["evaluation"])
         _keep(resources, fence, report)

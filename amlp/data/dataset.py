@@ -24,7 +24,7 @@ def load_dataset(folder: Path, *, cache: Path, note: Callable[[str], None]) -> D
     Args:
         folder: what the user gave.
         cache: where the canonical form of a raw folder is kept while the folder is unchanged.
-        note: told of every file of a raw folder that was left out, and why.
+        note: told what was left out of a raw folder or remarked on, one message a kind.
 
     Raises:
         DataError: the folder is neither, or nothing in it can be used.
@@ -41,16 +41,20 @@ def load_dataset(folder: Path, *, cache: Path, note: Callable[[str], None]) -> D
 
 
 def _findings(issues: Sequence[Issue]) -> list[str]:
-    """Return one line for each message, however many files it is about."""
-    subjects: dict[str, list[str]] = {}
+    """Return one line for each kind of issue: its first message, and whom else it is about."""
+    by_code: dict[str, list[Issue]] = {}
     for issue in issues:
-        subjects.setdefault(issue.message, []).append(issue.subject)
-    return [
-        ", ".join(found[:_NUM_NAMED])
-        + (f" and {len(found) - _NUM_NAMED} more" if len(found) > _NUM_NAMED else "")
-        + f": {message}"
-        for message, found in subjects.items()
-    ]
+        by_code.setdefault(issue.code, []).append(issue)
+    return [_summary(alike) for alike in by_code.values()]
+
+
+def _summary(alike: Sequence[Issue]) -> str:
+    line = f"{alike[0].subject}: {alike[0].message}"
+    if len(alike) == 1:
+        return line
+    named = ", ".join(issue.subject for issue in alike[1:_NUM_NAMED])
+    unnamed = f" and {len(alike) - _NUM_NAMED} more" if len(alike) > _NUM_NAMED else ""
+    return f"{line}; likewise {named}{unnamed}"
 
 
 def _fingerprint(folder: Path) -> str:

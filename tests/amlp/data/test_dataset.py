@@ -56,6 +56,18 @@ def test_files_that_are_left_out_are_told(tmp_path: Path) -> None:
     assert any("broken" in note for note in notes)
 
 
+def test_many_issues_of_a_kind_are_told_as_one(tmp_path: Path) -> None:
+    raw = generate_phantoms(tmp_path / "raw", 4, size=32)
+    for number in range(5):
+        (raw / "images" / f"broken{number}.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    notes: list[str] = []
+
+    load_dataset(raw, cache=tmp_path / "cache", note=notes.append)
+
+    assert len(notes) < 5
+    assert any("likewise broken1, broken2 and 2 more" in note for note in notes)
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

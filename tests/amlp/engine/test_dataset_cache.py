@@ -13,9 +13,9 @@ from tests.tiny_runs import Recorder
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize(("rank", "num_notes"), [(0, 1), (1, 0)])
+@pytest.mark.parametrize(("rank", "is_told"), [(0, True), (1, False)])
 def test_a_raw_folder_is_cached_in_the_run_and_the_first_process_tells_what_was_left_out(
-    rank: int, num_notes: int, tmp_path: Path
+    rank: int, is_told: bool, tmp_path: Path
 ) -> None:
     raw = generate_phantoms(tmp_path / "raw", 3, size=32)
     (raw / "images" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
@@ -27,4 +27,4 @@ def test_a_raw_folder_is_cached_in_the_run_and_the_first_process_tells_what_was_
 
     assert dataset.root.is_relative_to(tmp_path / "out" / "dataset")
     assert len(dataset.manifest.cases) == 3
-    assert len(listener.of(Note)) == num_notes
+    assert bool(listener.of(Note)) is is_told

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("amlp", "service", "worker")
@@ -29,8 +30,6 @@ def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def test_imports_follow_the_rules() -> None:
-    from importlinter.cli import lint_imports
-
     assert lint_imports(config_filename=str(ROOT / ".importlinter")) == 0
 
 

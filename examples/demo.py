@@ -7,6 +7,7 @@ evaluates, segments an image no job has seen, writes its overlay, stops the serv
 import argparse
 import json
 import shutil
+import signal
 import sys
 import time
 import zipfile
@@ -33,13 +34,13 @@ PRETRAIN = {
     "batch_size": 64,
     "optimizer": {"lr": 1.5e-3},
 }
-PRETRAIN_UPDATES = 300
+PRETRAIN_UPDATES = 200
 FINETUNE = {
     "batch_size": 16,
     "optimizer": {"lr": 1e-3},
     "head": {"name": "unetr2d", "channels": 16},
 }
-FINETUNE_UPDATES = 240
+FINETUNE_UPDATES = 160
 
 
 @dataclass
@@ -162,6 +163,7 @@ class Demo:
 
 def main() -> int:
     """Run the demo; return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the service stops too
     arguments = _parse()
     console = Console()
     out: Path = arguments.out

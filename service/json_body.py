@@ -4,10 +4,11 @@ import json
 import math
 import re
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from service.errors import Fault, MalformedRequest, Unprocessable
-from service.validation import printable
+from service.validation import pointer_to, printable
 
 MAX_DEPTH = 64
 MAX_INTEGER_DIGITS = 18
@@ -27,7 +28,7 @@ def check_json(body: bytes) -> None:
         value = json.loads(
             body.decode("utf-8"),
             object_pairs_hook=_unique_pairs,
-            parse_constant=_refuse_constant,
+            parse_constant=_Unsound,
             parse_float=_finite,
             parse_int=_bounded,
         )
@@ -37,7 +38,7 @@ def check_json(body: bytes) -> None:
         raise MalformedRequest(
             f"body is not JSON: {error.msg.lower()} in line {error.lineno} column {error.colno}"
         ) from error
-    _check_text(value)
+    _check_sound(value, "")
 
 
 def _check_depth(body: bytes) -> None:
@@ -60,36 +61,40 @@ def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _refuse_constant(name: str) -> Any:
-    raise _wrong(f"body holds {name}; numbers must be finite")
+@dataclass(frozen=True)
+class _Unsound:
+    """Stands for a number that cannot be held, until its place in the body is known."""
+
+    seen: str
 
 
-def _finite(digits: str) -> float:
+def _finite(digits: str) -> float | _Unsound:
     value = float(digits)
-    if not math.isfinite(value):
-        raise _wrong("body holds a number beyond the range of a double; numbers must be finite")
-    return value
+    return value if math.isfinite(value) else _Unsound("a number beyond the range of a double")
 
 
-def _bounded(digits: str) -> int:
+def _bounded(digits: str) -> int | _Unsound:
     if len(digits.lstrip("-")) > MAX_INTEGER_DIGITS:
-        raise _wrong(f"body holds an integer of {len(digits)} digits, at most {MAX_INTEGER_DIGITS}")
+        return _Unsound(f"an integer of {len(digits)} digits")
     return int(digits)
 
 
-def _check_text(value: Any) -> None:
+def _check_sound(value: Any, pointer: str) -> None:
     match value:
+        case _Unsound(seen):
+            expected = f"expected a finite number of at most {MAX_INTEGER_DIGITS} digits"
+            raise _wrong(f"body holds {seen} at {pointer or 'its top'}, {expected}", pointer)
         case str():
             if "\0" in value or any(0xD800 <= ord(character) <= 0xDFFF for character in value):
-                raise _wrong("body holds text with a NUL or an unpaired surrogate")
+                raise _wrong("body holds text with a NUL or an unpaired surrogate", pointer)
         case list():
-            for item in value:
-                _check_text(item)
+            for index, item in enumerate(value):
+                _check_sound(item, f"{pointer}/{index}")
         case dict():
             for key, item in value.items():
-                _check_text(key)
-                _check_text(item)
+                _check_sound(key, pointer)
+                _check_sound(item, pointer + pointer_to([key]))
 
 
-def _wrong(detail: str) -> Unprocessable:
-    return Unprocessable(detail, faults=[Fault("", detail)])
+def _wrong(detail: str, pointer: str = "") -> Unprocessable:
+    return Unprocessable(detail, faults=[Fault(pointer, detail)])

@@ -55,7 +55,7 @@ class Problem(BaseModel):
     type: str = Field(examples=["/problems/validation"])
     title: str = Field(examples=["Unprocessable content"])
     status: int = Field(examples=[422])
-    detail: str = Field(examples=["1 field of the request is wrong"])
+    detail: str = Field(examples=["1 field of the request is not as expected"])
     instance: str = Field(description="Path of the request")
     code: str = Field(description="Stable, for machines", examples=["validation"])
     request_id: str = Field(description="Also in the header X-Request-Id and in the logs")
@@ -154,8 +154,8 @@ def install_problem_handlers(app: FastAPI) -> None:
         if not isinstance(error, RequestValidationError):
             raise error
         faults = faults_of(error.errors())
-        noun = "field" if len(faults) == 1 else "fields"
-        detail = f"{len(faults)} {noun} of the request are not as expected"
+        what = "field of the request is" if len(faults) == 1 else "fields of the request are"
+        detail = f"{len(faults)} {what} not as expected"
         return _answer(request, Unprocessable(detail, faults=faults))
 
     async def on_framework_error(request: Request, error: Exception) -> JSONResponse:

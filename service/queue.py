@@ -4,6 +4,8 @@ A message may be lost, doubled or late; the job's row decides (docs/adr). Tasks 
 this module knows no worker.
 """
 
+from typing import Any
+
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -72,12 +74,17 @@ class Queue:
 
     def is_up(self) -> bool:
         """Whether the broker answers now."""
+        return self.num_waiting() is not None
+
+    def num_waiting(self) -> int | None:
+        """Return how many wake-ups wait for a worker; None when the broker does not answer."""
         try:
             with self._app.connection_for_write(connect_timeout=CONNECT_SECONDS) as connection:
                 connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
+                channel: Any = connection.default_channel  # typed for no transport in particular
+                return int(channel.queue_declare(TRAIN_QUEUE).message_count)
         except (OperationalError, RedisError, OSError):
-            return False
-        return True
+            return None
 
     def close(self) -> None:
         """Close all connections."""

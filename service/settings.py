@@ -72,6 +72,10 @@ class Settings(BaseSettings):
         256 * MIB, ge=0, description="Below this free space uploads get 507"
     )
 
+    dataset_cache_bytes: int = Field(
+        50 * GIB, ge=0, description="Data sets that a worker keeps on its disk for the next jobs"
+    )
+
     device: str = Field(
         "auto", description="Torch device of predictions and jobs: auto, cpu, cuda:0"
     )

@@ -25,7 +25,7 @@ class Storage:
         self._min_free_bytes = min_free_bytes
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._store: ObjectStore = LocalStore(self._folder)
+            self._store: ObjectStore = LocalStore(self._folder, automatic_cleanup=True)
         else:
             self._store = from_url(url)
 

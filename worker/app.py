@@ -5,46 +5,66 @@ process of its own, which the pool's task only supervises.
 """
 
 import sys
+import threading
+import time
 from typing import Any
 
 from celery import Celery, signals
 
 from service.logs import configure_logging
-from service.processes import Child, Command, stop_children
+from service.processes import Command
 from service.queue import make_celery
 from service.settings import Settings
 from worker.environment import settings_environment
+from worker.lookout_keeper import LookoutKeeper
 from worker.slot import Slot
 from worker.tasks import register_tasks
 
 _LOOKOUT_GRACE_SECONDS = 10.0
+_DRAIN_SECONDS = 1.0
 
 
 def build_app(settings: Settings) -> Celery:
     """Return the application with its task and the signals that start and drain the worker."""
     celery = make_celery(settings.resolved_redis_url)
     register_tasks(celery, settings)
-    lookouts: list[Child] = []
+    keepers: list[LookoutKeeper] = []
 
     def set_up_logging(**_: Any) -> None:
         configure_logging(settings.log_level)
 
-    def start_lookout(sender: Any, **_: Any) -> None:
-        lookouts.append(Child(_lookout_command(settings, sender.hostname)))
+    def start_lookout(sender: str, **_: Any) -> None:
+        # before the worker looks for its broker: the look-out needs none
+        grace = settings.stop_grace_seconds + _LOOKOUT_GRACE_SECONDS
+        keeper = LookoutKeeper(_lookout_command(settings, sender), grace_seconds=grace)
+        keeper.start()
+        keepers.append(keeper)
 
-    def drain(sender: Any, **_: Any) -> None:
-        # a warm shutdown waits for the task: ask its supervisor to put the job back
-        Slot.of_worker(settings, sender).stop_holder()
+    def drain(sender: str, **_: Any) -> None:
+        for keeper in keepers:
+            keeper.begin_stop()  # it must not take the job that the task puts back
+        slot = Slot.of_worker(settings, sender)
+        threading.Thread(target=_keep_asking, args=(slot,), daemon=True).start()
 
     def stop_lookout(**_: Any) -> None:
-        grace = settings.stop_grace_seconds + _LOOKOUT_GRACE_SECONDS
-        stop_children(lookouts, grace_seconds=grace)
+        for keeper in keepers:
+            keeper.stop()
 
     signals.setup_logging.connect(set_up_logging, weak=False)
-    signals.worker_ready.connect(start_lookout, weak=False)
+    signals.celeryd_after_setup.connect(start_lookout, weak=False)
     signals.worker_shutting_down.connect(drain, weak=False)
     signals.worker_shutdown.connect(stop_lookout, weak=False)
     return celery
+
+
+def _keep_asking(slot: Slot) -> None:
+    """Ask whoever holds the slot to put its job back, until this process has ended.
+
+    A warm shutdown waits for the task, and a task that has just come may not hold the slot yet.
+    """
+    while True:
+        slot.stop_holder()
+        time.sleep(_DRAIN_SECONDS)
 
 
 def _lookout_command(settings: Settings, worker: str) -> Command:

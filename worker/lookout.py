@@ -10,6 +10,9 @@ import socket
 import threading
 from contextlib import closing
 
+import structlog
+from sqlalchemy.exc import DBAPIError
+
 from service.jobs.reconciler import Reconciler
 from service.logs import configure_logging
 from service.resources import Resources, open_resources
@@ -20,6 +23,8 @@ from worker.supervisor import run_job
 
 POLL_SECONDS = 15.0
 
+_log = structlog.get_logger(__name__)
+
 
 def look_out(
     resources: Resources, *, worker: str, stop: threading.Event, poll_seconds: float = POLL_SECONDS
@@ -27,9 +32,12 @@ def look_out(
     """Run due jobs whenever the worker's slot is free, until `stop` is set."""
     slot = Slot.of_worker(resources.settings, worker)
     while not stop.wait(poll_seconds):
-        with slot.take() as free:
-            while free and not stop.is_set() and run_job(resources, owner=worker, stop=stop):
-                pass
+        try:
+            with slot.take() as free:
+                while free and not stop.is_set() and run_job(resources, owner=worker, stop=stop):
+                    pass
+        except DBAPIError as error:
+            _log.warning("lookout.database_down", error=type(error).__name__)
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ class Narrator:
             case Step():
                 self._advance(event)
             case EpochDone(step, epoch, values):
-                self._add_metrics(step, epoch, values)
+                self._add_metrics(step, epoch, _means(values))
             case Picture():
                 self._add(upload_picture(self._storage, self._fence, event))
             case CheckpointWritten():
@@ -101,6 +101,14 @@ class Narrator:
     def _add(self, event: NewEvent | None) -> None:
         if event is not None:
             self.unwritten.append(event)
+
+
+def _means(values: Mapping[str, float]) -> dict[str, float]:
+    """Name an epoch's means apart from the step's values of the same name."""
+    return {
+        name if name.startswith("validation/") else f"epoch/{name}": value
+        for name, value in values.items()
+    }
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float]:

@@ -6,16 +6,20 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service.jobs.reasons import FailureReason
+
 
 class Outcome(BaseModel):
     """The end of a training process.
 
-    `stopped` means that it was asked to stop and its last checkpoint is complete.
+    `stopped` means that it was asked to stop and its last checkpoint is complete. Reason, code and
+    message are a failure's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: Literal["succeeded", "failed", "stopped"]
+    reason: FailureReason = "internal"
     code: str = ""
     message: str = ""
     retryable: bool = False

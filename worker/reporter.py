@@ -47,6 +47,8 @@ class Reporter:
         self._closing = threading.Event()
         self.has_started = False
         self.is_fenced = False
+        self.trouble: Exception | None = None  # why the last try to write failed
+        self._well_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
         self._thread.start()
 
@@ -66,10 +68,18 @@ class Reporter:
         return self._stop.is_set() or self.is_fenced
 
     def close(self) -> bool:
-        """Write what is left; False when that failed for too long or the fence refused it."""
+        """Write what is left, however long that takes; False when it is refused or goes on failing.
+
+        `is_fenced` and `trouble` tell these two apart.
+        """
         self._closing.set()
-        self._thread.join(CLOSE_SECONDS)
-        return not self._thread.is_alive() and not self.is_fenced
+        closing_at = time.monotonic()
+        while self._thread.is_alive():
+            self._thread.join(FLUSH_SECONDS)
+            failing = self.trouble is not None
+            if failing and time.monotonic() - max(closing_at, self._well_at) > CLOSE_SECONDS:
+                return False
+        return not self.is_fenced
 
     def _is_due(self, step: Step) -> bool:
         now = time.monotonic()
@@ -86,8 +96,10 @@ class Reporter:
             except (DBAPIError, BaseError, ServiceError, OSError) as error:
                 where, name = self._fence.job_id, type(error).__name__
                 _log.warning("reporter.write_failed", job_id=where, error=name)
+                self.trouble = error
                 time.sleep(FLUSH_SECONDS)
                 continue
+            self.trouble, self._well_at = None, time.monotonic()
             if is_last:
                 return
 

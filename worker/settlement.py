@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from service.jobs import lifecycle
 from service.jobs.completion import Produced, complete
+from service.jobs.reasons import FailureReason, with_advice
 from service.jobs.tables import Job
-from service.jobs.transition import Fence
+from service.jobs.transition import Fence, crashes
 from service.resources import Resources
 from worker.outcome import Outcome
 
@@ -23,11 +25,19 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Ending:
-    """How the process ended: its exit code, what it was asked for, what it said itself."""
+    """How the process ended.
+
+    Attributes:
+        exit_code: negative for a signal.
+        asked: what it was asked for.
+        outcome: what it said itself.
+        memory_ran_out: whether the machine's memory ran out meanwhile.
+    """
 
     exit_code: int
     asked: Literal["", "cancel", "preempt", "fenced"]
     outcome: Outcome | None
+    memory_ran_out: bool = False
 
 
 def settle(resources: Resources, fence: Fence, ending: Ending) -> None:
@@ -68,29 +78,47 @@ def _move(session: Session, fence: Fence, ending: Ending, base_seconds: float) -
         case Outcome(status="stopped"):
             return lifecycle.preempt(session, fence)
         case Outcome() as outcome:
-            error = {"code": outcome.code, "message": outcome.message}
+            error = _error(outcome.reason, outcome.code, outcome.message)
             retried = outcome.retryable and lifecycle.retry_later(
-                session, fence, reason="transient", error=error, base_seconds=base_seconds
+                session, fence, reason=outcome.reason, error=error, base_seconds=base_seconds
             )
-            return retried or lifecycle.fail(session, fence, reason="error", error=error)
+            return retried or lifecycle.fail(session, fence, reason=outcome.reason, error=error)
         case None if ending.asked == "preempt":  # it did not stop in time and was killed
             return lifecycle.preempt(session, fence)
         case None:
-            return _crash(session, fence, ending.exit_code, base_seconds)
+            return _crash(session, fence, ending, base_seconds)
 
 
-def _crash(session: Session, fence: Fence, exit_code: int, base_seconds: float) -> Job | None:
-    how = f"signal {signal.Signals(-exit_code).name}" if exit_code < 0 else f"code {exit_code}"
-    error = {
-        "code": "worker.crashed",
-        "message": f"the training process ended with {how} and no word; "
-        "SIGKILL is often the system's answer to a lack of memory",
-    }
+def _crash(session: Session, fence: Fence, ending: Ending, base_seconds: float) -> Job | None:
+    reason: FailureReason = "crashed"
+    if ending.memory_ran_out and -ending.exit_code == signal.SIGKILL:
+        reason = "oom_killed"
+    code = f"worker.{reason.replace('_', '-')}"
+    message = f"the training process ended with {_how(ending.exit_code)} and no word"
+    error = _error(reason, code, message)
     retried = lifecycle.retry_later(
-        session, fence, reason="crashed", error=error, base_seconds=base_seconds
+        session, fence, reason=reason, error=error, base_seconds=base_seconds
     )
     if retried is not None:
         return retried
-    job = session.get(Job, fence.job_id)
-    is_poison = job is not None and job.crash_count + 1 >= job.max_attempts
-    return lifecycle.fail(session, fence, reason="poison" if is_poison else "crashed", error=error)
+    if reason == "crashed" and _crashed_every_time(session, fence):
+        reason, error = "poison", _error("poison", code, f"{message}, in every attempt")
+    return lifecycle.fail(session, fence, reason=reason, error=error)
+
+
+def _crashed_every_time(session: Session, fence: Fence) -> bool:
+    row = select(crashes() >= Job.max_attempts).where(Job.id == fence.job_id)
+    return bool(session.scalar(row))
+
+
+def _error(reason: FailureReason, code: str, message: str) -> dict[str, str]:
+    return {"code": code, "message": with_advice(reason, message)}
+
+
+def _how(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"code {exit_code}"
+    try:
+        return f"signal {signal.Signals(-exit_code).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"signal {-exit_code}"

@@ -17,10 +17,12 @@ from service.jobs import lifecycle
 from service.jobs.transition import Fence
 from service.resources import Resources
 from service.settings import Settings
+from worker.failures import describe_failure
+from worker.memory import MemoryWatch
 from worker.outcome import Outcome
 from worker.settlement import Ending, settle
 from worker.training_process import TrainingProcess
-from worker.workspace import open_workspace
+from worker.workspace import open_workspace, sweep_workspaces
 
 FREEZE_SHARE = 0.75  # of the lease without proof: before it runs out, training stands still
 
@@ -39,6 +41,7 @@ def run_job(
         job_id: this job only, or whichever is due longest.
     """
     settings = resources.settings
+    sweep_workspaces(resources.database, settings)
     with resources.database.write() as session:
         job = lifecycle.claim(
             session, owner=owner, lease_seconds=settings.lease_seconds, job_id=job_id
@@ -47,12 +50,20 @@ def run_job(
         return False
     fence = Fence(job.id, job.epoch)
     _log.info("job.claimed", job_id=job.id, epoch=job.epoch, attempt=job.attempt, kind=job.kind)
-    with open_workspace(settings, fence) as workspace:
-        watch = _Watch(resources, fence, stop)
-        exit_code = watch.run()
-        ending = Ending(exit_code, watch.asked, Outcome.read(workspace.outcome))
-        settle(resources, fence, ending)
+    settle(resources, fence, _attempt(resources, fence, stop))
     return True
+
+
+def _attempt(resources: Resources, fence: Fence, stop: threading.Event) -> Ending:
+    try:
+        with open_workspace(resources.settings, fence) as workspace:
+            watch = _Watch(resources, fence, stop)
+            exit_code = watch.run()
+            outcome = Outcome.read(workspace.outcome)
+            return Ending(exit_code, watch.asked, outcome, watch.memory_ran_out)
+    except OSError as error:  # a full disk, no process left: not the job's fault
+        _log.exception("job.not_started", job_id=fence.job_id, epoch=fence.epoch)
+        return Ending(1, "", describe_failure(error))
 
 
 @dataclass
@@ -74,6 +85,12 @@ class _Watch:
         now = time.monotonic()
         self._timing = _Timing(now, now + self._settings.heartbeat_seconds)
         self._process = TrainingProcess(self._settings, fence)
+        self._memory = MemoryWatch(self._process.pid)
+
+    @property
+    def memory_ran_out(self) -> bool:
+        """Whether the machine's memory ran out while the process ran."""
+        return self._memory.ran_out
 
     def run(self) -> int:
         """Watch until the process has ended; return its exit code."""
@@ -85,6 +102,7 @@ class _Watch:
         return exit_code
 
     def _look(self) -> None:
+        self._memory.look()
         if self._stop.is_set():
             self._ask("preempt")
         try:

@@ -82,10 +82,11 @@ def _stop_on_sigterm(reporter: Reporter, stop: threading.Event, grace_seconds: f
 
 def _attempt(resources: Resources, fence: Fence, reporter: Reporter) -> Outcome:
     _enter(resources, fence, "loading")
-    staged = stage(resources, fence)
-    result = run_verb(staged, reporter)
+    with stage(resources, fence) as staged:
+        result = run_verb(staged, reporter)
     if not reporter.close():
-        raise Cancelled("the attempt is fenced off, or what it did could not be written in time")
+        # a stop here would come again and again at no cost; a failure counts as an attempt
+        raise reporter.trouble or Cancelled(f"job {fence.job_id} has passed to another attempt")
     _enter(resources, fence, "exporting")
     done = Outcome(status="succeeded", metrics=finite(result.metrics), resources=_resources_used())
     if result.checkpoint is None:

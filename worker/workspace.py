@@ -1,4 +1,4 @@
-"""The scratch folder of one attempt: always removed, and never another attempt's."""
+"""The scratch folder of one attempt, removed at its end, and never another attempt's."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import select
+
+from service.database import Database
+from service.jobs.tables import Job
 from service.jobs.transition import Fence
 from service.settings import Settings
 
@@ -22,7 +26,7 @@ class Workspace:
     def of(cls, settings: Settings, fence: Fence) -> Self:
         """Return the workspace of an attempt, whether or not it exists."""
         scratch = settings.data_dir.resolve() / "scratch"
-        return cls(scratch / "jobs" / f"{fence.job_id}-e{fence.epoch}", scratch / "datasets")
+        return cls(scratch / "jobs" / _folder_name(fence), scratch / "datasets")
 
     @property
     def out(self) -> Path:
@@ -50,3 +54,23 @@ def open_workspace(settings: Settings, fence: Fence) -> Iterator[Workspace]:
         yield workspace
     finally:
         shutil.rmtree(workspace.folder, ignore_errors=True)
+
+
+def sweep_workspaces(database: Database, settings: Settings) -> None:
+    """Remove the workspaces of attempts that are over: a killed worker leaves its own behind."""
+    folders = Workspace.of(settings, Fence("any", 0)).folder.parent
+    present = list(folders.iterdir()) if folders.is_dir() else []
+    if not present:
+        return
+    with database.read() as session:
+        rows = session.execute(
+            select(Job.id, Job.epoch).where(Job.state.in_(("RUNNING", "CANCELLING")))
+        )
+        current = {_folder_name(Fence(row.id, row.epoch)) for row in rows}
+    for folder in present:
+        if folder.name not in current:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_name(fence: Fence) -> str:
+    return f"{fence.job_id}-e{fence.epoch}"

@@ -54,9 +54,7 @@ def decoding(what: str) -> Iterator[list[warnings.WarningMessage]]:
     except MemoryError as error:
         raise ImageTooLarge(f"{what} needs more memory than a decoder may use") from error
     except _DECODER_ERRORS as error:
-        raise UnreadableImage(
-            f"{what} cannot be decoded: damaged or cut short ({type(error).__name__})"
-        ) from error
+        raise UnreadableImage(f"{what} cannot be decoded: damaged or cut short") from error
 
 
 def require_finite(pixels: NDArray[np.generic]) -> None:

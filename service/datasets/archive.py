@@ -65,7 +65,7 @@ def unpack(archive: Path, out: Path, limits: ArchiveLimits) -> list[Member]:
     Raises:
         UnsupportedMediaType: not a zip.
         PayloadTooLarge: more members or bytes than `limits` allow.
-        Unprocessable: a member that is unsafe or damaged; one fault for each.
+        Unprocessable: nothing was sent, or a member that is unsafe or damaged; one fault for each.
     """
     with archive.open("rb") as file, _damage_refused():
         _check_kind(file)
@@ -90,6 +90,8 @@ def _check_kind(file: BinaryIO) -> None:
     head = file.read(8)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return
+    if not head:
+        raise Unprocessable("the archive is empty: 0 bytes, expected a zip", code=CODE)
     seen = next((kind for magic, kind in _KINDS if head.startswith(magic)), "something else")
     raise UnsupportedMediaType(
         f"archive is {seen}, only zip is accepted",

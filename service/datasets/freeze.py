@@ -84,7 +84,7 @@ def _pairs(session: Session, dataset: Dataset) -> list[_Pair]:
     orphans = sorted(masks.keys() - {image.stem for image in images})
     if orphans:
         raise Unprocessable(
-            f"{len(orphans)} masks have no image: {joined(map(printable, orphans))}",
+            f"masks without an image ({len(orphans)}): {joined(map(printable, orphans))}",
             code="orphan-mask",
             faults=[
                 Fault("/masks", f"mask '{printable(stem)}' has no image of the same name")

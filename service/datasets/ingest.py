@@ -53,6 +53,7 @@ def ingest(
         raise Unprocessable("the upload holds no images", code="empty-dataset")
     with resources.database.read() as session:
         dataset = find_dataset(session, tenant_id, dataset_id)
+    _refuse_masks_of_unlabelled(dataset, upload)
     stems = checked_stems(upload.files)
     rows = _manifest_rows(upload)
     incoming = decode(resources.settings, upload.files, stems, dataset, scratch)
@@ -69,6 +70,17 @@ def ingest(
     UPLOADED_FILES.inc(len(planned.added))
     planned.warnings = [*upload.warnings, *warnings_of(incoming)]
     return planned
+
+
+def _refuse_masks_of_unlabelled(dataset: Dataset, upload: Upload) -> None:
+    if dataset.kind == "segmentation":
+        return
+    refusals = Refusals(len(upload.files))
+    for one in upload.files:
+        if one.role == "mask":
+            detail = f"mask in a data set of kind {dataset.kind}, expected kind segmentation"
+            refusals.add(one, Unprocessable(detail, code="unexpected-mask"))
+    refusals.raise_if_any()
 
 
 def _manifest_rows(upload: Upload) -> dict[str, ManifestRow]:
@@ -101,6 +113,8 @@ def _plan(
     }
     refusals = Refusals(len(incoming))
     planned = Ingested()
+    image_stems = {stem for role, stem in existing if role == "image"}
+    image_stems |= {one.stem for one in incoming if one.received.role == "image"}
     grids = {one.key: one.result for one in incoming}
     for one in incoming:
         present = existing.get(one.key)
@@ -111,7 +125,10 @@ def _plan(
         else:
             detail = "another file of this name is in the data set; delete that one first"
             refusals.add(one.received, Conflict(detail))
-        if error := _pair_error(one, grids, existing):
+        if one.received.role == "mask" and one.stem not in image_stems:
+            detail = "mask without an image of the same name, in the upload or in the data set"
+            refusals.add(one.received, Unprocessable(detail, code="orphan-mask"))
+        elif error := _pair_error(one, grids, existing):
             refusals.add(one.received, error)
     refusals.raise_if_any()
     images = {stem: file for (role, stem), file in existing.items() if role == "image"}

@@ -26,8 +26,9 @@ class Refusals:
         """
         if not self._errors:
             return
+        were = "file was" if self._num_files == 1 else "files were"
         detail = (
-            f"{len(self._faults)} of {self._num_files} files were refused and nothing was stored; "
+            f"{len(self._faults)} of {self._num_files} {were} refused and nothing was stored; "
             f"{self._faults[0].detail}"
         )
         kinds = {(type(error), error.code) for error in self._errors}

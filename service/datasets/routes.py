@@ -46,10 +46,15 @@ UPLOAD_BODY = {
                 "schema": {
                     "type": "object",
                     "properties": {
-                        "images": {"type": "array", "items": _BYTES},
-                        "masks": {"type": "array", "items": _BYTES},
-                        "manifest": _BYTES,
-                        "archive": _BYTES,
+                        "images": {"type": "array", "items": _BYTES, "description": "Pictures"},
+                        "masks": {
+                            "type": "array",
+                            "items": _BYTES,
+                            "description": "Label maps, each named like its image",
+                        },
+                        "manifest": _BYTES
+                        | {"description": "CSV", "examples": ["stem,split,patient\na1,train,p1\n"]},
+                        "archive": _BYTES | {"description": "A zip, instead of the others"},
                     },
                 }
             },

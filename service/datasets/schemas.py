@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from service.datasets.tables import Dataset, DatasetFile, DatasetVersion
 from service.schemas import Schema, Timestamp
@@ -10,6 +11,27 @@ from service.schemas import Schema, Timestamp
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 LabelName = Annotated[str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+_VERSION_EXAMPLE: JsonDict = {
+    "id": "dsv_01KA8N6P9VJ3Y0X3W7M2B4D5F6",
+    "dataset_id": "ds_01KA8N6P9VJ3Y0X3W7M2B4D5F6",
+    "number": 1,
+    "digest": "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+    "summary": {
+        "cases": 780,
+        "labelled": 647,
+        "slices": 780,
+        "channels": 1,
+        "label_names": ["background", "lesion"],
+        "splits": {"train": 546, "validation": 78, "test": 156},
+        "labelled_splits": {"train": 453, "validation": 65, "test": 129},
+        "lesion_cases": 647,
+        "patients": 780,
+    },
+    "num_warnings": 1,
+    "note": "first reading",
+    "created_at": "2026-11-22T20:44:18Z",
+}
 
 
 class DatasetRequest(Schema):
@@ -47,6 +69,23 @@ class DatasetRequest(Schema):
 
 class DatasetView(Schema):
     """A data set."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "ds_01KA8N6P9VJ3Y0X3W7M2B4D5F6",
+                    "name": "breast ultrasound",
+                    "kind": "segmentation",
+                    "modality": "US",
+                    "label_names": ["background", "lesion"],
+                    "num_images": 780,
+                    "num_masks": 647,
+                    "created_at": "2026-11-22T20:44:18Z",
+                }
+            ]
+        }
+    )
 
     id: str = Field(examples=["ds_01KA8N6P9VJ3Y0X3W7M2B4D5F6"])
     name: str
@@ -152,10 +191,12 @@ class Finding(Schema):
 class VersionView(Schema):
     """A frozen, immutable version."""
 
-    id: str = Field(examples=["dsv_01KA8N6P9VJ3Y0X3W7M2B4D5F6"])
+    model_config = ConfigDict(json_schema_extra={"examples": [_VERSION_EXAMPLE]})
+
+    id: str
     dataset_id: str
     number: int
-    digest: str = Field(examples=["sha256:9f86d081884c7d659a2feaa0c55ad015"])
+    digest: str
     summary: Summary
     num_warnings: int
     note: str | None

@@ -22,9 +22,9 @@ from service.datasets.schemas import (
 from service.datasets.tables import DatasetVersion
 from service.datasets.versions import find_numbered_version, load_manifest
 from service.dependencies import ResourcesDep
-from service.errors import NotFound
+from service.errors import NotFound, StorageExhausted
 from service.pagination import Page, PageDep, encode_cursor, fetch_page
-from service.problems import PROBLEM_RESPONSES
+from service.problems import PROBLEM_RESPONSES, problem_responses
 
 router = APIRouter(
     prefix="/v1/datasets/{dataset_id}", tags=["data set versions"], responses=PROBLEM_RESPONSES
@@ -38,7 +38,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
     "/versions",
     status_code=201,
     summary="Freeze the data set's present content",
-    responses={200: {"model": VersionView, "description": "The same content was frozen before"}},
+    responses={
+        **problem_responses(StorageExhausted),
+        200: {"model": VersionView, "description": "The same content was frozen before"},
+    },
 )
 def post_version(
     dataset_id: str,

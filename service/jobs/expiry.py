@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from service.database import db_now
 from service.datasets.tables import Dataset, DatasetVersion
+from service.jobs.reasons import with_advice
 from service.jobs.tables import Job
 from service.jobs.transition import Move, apply_move, crashes, finished, queued_again
 
@@ -44,7 +45,7 @@ def expire_lost(session: Session) -> list[Job]:
 
 def force_cancels(session: Session, *, timeout_seconds: float) -> list[Job]:
     """T10: end cancels whose owner is gone or does not stop."""
-    move = Move("CANCELLING", "CANCELLED", actor="reconciler", reason="cancelled_by_user")
+    move = Move("CANCELLING", "CANCELLED", actor="reconciler", reason="cancelled")
     overdue = or_(Job.lease_until < db_now(), Job.cancel_requested_at < db_now() - timeout_seconds)
     return apply_move(session, move, [overdue], {"epoch": Job.epoch + 1, **finished()})
 
@@ -78,7 +79,10 @@ def expire_queued(session: Session, *, ttl_seconds: float) -> list[Job]:
 def _lost_error(reason: Literal["poison", "worker_lost"]) -> dict[str, Any]:
     match reason:
         case "poison":
-            message = "every attempt took its worker down before the first checkpoint"
+            message = "every attempt took its worker down before a new checkpoint"
         case "worker_lost":
             message = "the worker was not heard of any more and no attempt is left"
-    return {"code": f"worker.{reason.replace('_', '-')}", "message": message}
+    return {
+        "code": f"worker.{reason.replace('_', '-')}",
+        "message": with_advice(reason, message),
+    }

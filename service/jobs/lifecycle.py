@@ -30,12 +30,12 @@ from sqlalchemy.orm import Session
 
 from service.database import db_now, new_id
 from service.errors import Conflict, NotFound, Unprocessable
+from service.jobs.reasons import CRASH_REASONS, FailureReason
 from service.jobs.tables import Job, JobArtifact, JobEvent
 from service.jobs.transition import Fence, Move, apply_move, crashes, finished, queued_again
 
 Standing = Literal["running", "cancelling", "fenced"]
 
-CRASH_REASONS = ("crashed", "poison")
 RETRY_GROWTH = 4.0
 RETRY_JITTER = 0.25
 
@@ -164,7 +164,12 @@ def succeed(session: Session, fence: Fence, *, artifact_kind: str) -> Job | None
 
 
 def retry_later(
-    session: Session, fence: Fence, *, reason: str, error: Mapping[str, Any], base_seconds: float
+    session: Session,
+    fence: Fence,
+    *,
+    reason: FailureReason,
+    error: Mapping[str, Any],
+    base_seconds: float,
 ) -> Job | None:
     """T4: queue again after `base_seconds` x 4^(attempt - 1) with jitter; None if none is left."""
     attempt = session.scalar(select(Job.attempt).where(Job.id == fence.job_id)) or 1
@@ -184,7 +189,9 @@ def preempt(session: Session, fence: Fence) -> Job | None:
     return _move_own(session, fence, "QUEUED", "preempted", values)
 
 
-def fail(session: Session, fence: Fence, *, reason: str, error: Mapping[str, Any]) -> Job | None:
+def fail(
+    session: Session, fence: Fence, *, reason: FailureReason, error: Mapping[str, Any]
+) -> Job | None:
     """T6: give up; `error` holds code and message, without patient data."""
     values = {
         **finished(),
@@ -196,7 +203,7 @@ def fail(session: Session, fence: Fence, *, reason: str, error: Mapping[str, Any
 
 def confirm_cancelled(session: Session, fence: Fence) -> Job | None:
     """T10: the owner has stopped; its last checkpoint stays."""
-    move = Move("CANCELLING", "CANCELLED", actor="worker", reason="cancelled_by_user")
+    move = Move("CANCELLING", "CANCELLED", actor="worker", reason="cancelled")
     moved = apply_move(session, move, fence.holds("CANCELLING"), finished())
     return moved[0] if moved else None
 
@@ -219,10 +226,10 @@ def cancel(session: Session, tenant_id: str, job_id: str) -> Job:
     asked = {"cancel_requested_at": db_now()}
     match job.state:
         case "QUEUED":
-            move = Move("QUEUED", "CANCELLED", actor="api", reason="cancelled_by_user")
+            move = Move("QUEUED", "CANCELLED", actor="api", reason="cancelled")
             return apply_move(session, move, [Job.id == job_id], asked | finished())[0]
         case "RUNNING":
-            move = Move("RUNNING", "CANCELLING", actor="api", reason="cancelled_by_user")
+            move = Move("RUNNING", "CANCELLING", actor="api", reason="cancelled")
             return apply_move(session, move, [Job.id == job_id], asked)[0]
         case "CANCELLING":
             return job

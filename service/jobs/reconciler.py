@@ -8,17 +8,20 @@ import threading
 from dataclasses import asdict, dataclass
 
 import structlog
+from obstore.exceptions import BaseError
 from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from service.database import db_now
 from service.jobs.expiry import expire_lost, expire_queued, force_cancels
+from service.jobs.sweep import sweep_orphans
 from service.jobs.tables import Job
 from service.resources import Resources
 
 REPUBLISH_SECONDS = 30.0
 WAKEUPS_A_WORKER = 2
+MAX_WAITING_WAKEUPS = 50
 
 _LOCK_KEY = 0x616D6C70
 _log = structlog.get_logger(__name__)
@@ -37,13 +40,16 @@ class Tally:
 def reconcile(resources: Resources) -> Tally:
     """Do one round: lost jobs, overdue cancels, expired waits, wake-ups that may be lost."""
     settings = resources.settings
+    # busy workers leave wake-ups where they are: without a bound days of them would pile up
+    waiting = resources.queue.num_waiting()
     with resources.database.write() as session:
         if not _alone(session):
             return Tally()
         lost = expire_lost(session)
         cancelled = force_cancels(session, timeout_seconds=settings.cancel_timeout_seconds)
         expired = expire_queued(session, ttl_seconds=settings.queue_ttl_seconds)
-        unpublished = _take_unpublished(session)
+        is_publishing = waiting is not None and waiting < MAX_WAITING_WAKEUPS
+        unpublished = _take_unpublished(session) if is_publishing else []
     published = 0
     for job_id in unpublished:
         if not resources.queue.publish(job_id):  # each further try would wait in vain
@@ -73,12 +79,15 @@ class Reconciler:
         while not self._stopped.wait(self._resources.settings.reconcile_seconds):
             try:
                 tally = reconcile(self._resources)
-            except DBAPIError as error:
-                _log.warning("reconciler.database_down", error=type(error).__name__)
+                num_orphans = sweep_orphans(self._resources)
+            except (DBAPIError, BaseError, OSError) as error:
+                _log.warning("reconciler.round_failed", error=type(error).__name__)
                 continue
             for what, count in asdict(tally).items():
                 if count:
                     _log.info(f"jobs.{what}", num_jobs=count)
+            if num_orphans:
+                _log.info("storage.orphans_deleted", num_objects=num_orphans)
 
 
 def _alone(session: Session) -> bool:

@@ -49,7 +49,12 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("", summary="Submit a job", status_code=status.HTTP_202_ACCEPTED)
+@router.post(
+    "",
+    summary="Submit a job",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=problem_responses(Conflict),
+)
 def submit_job(
     request: JobRequest,
     resources: ResourcesDep,

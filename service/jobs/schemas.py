@@ -1,11 +1,12 @@
 """Bodies of the job routes."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from amlp.config import config_digest, parse_run_config
+from service.jobs.reasons import FailureReason
 from service.jobs.tables import Job, JobArtifact
 from service.models.registry import NAME_PATTERN, REFERENCE_PATTERN
 from service.schemas import Schema, Timestamp
@@ -36,6 +37,33 @@ _REQUEST_EXAMPLES: list[JsonDict] = [
     },
 ]
 
+_JOB_EXAMPLE: JsonDict = {
+    "id": "job_01JD8QK0000000000000000000",
+    "kind": "pretrain",
+    "state": "RUNNING",
+    "reason": None,
+    "phase": "training",
+    "progress": {"fraction": 0.25, "step": 500, "total_steps": 2000, "epoch": 50},
+    "dataset_version": {"id": "dsv_01JD8QH0000000000000000000", "digest": "sha256:2c26b46b68ff"},
+    "model": "skin-pretrain",
+    "init_from": None,
+    "model_version": None,
+    "config": {"kind": "pretrain", "preset": "amlp", "seed": 0},
+    "config_digest": "sha256:9f86d081884c",
+    "warnings": [],
+    "attempt": 1,
+    "max_attempts": 3,
+    "lease": {"owner": "worker@host", "epoch": 1, "expires_at": "2026-11-22T20:45:18Z"},
+    "result": None,
+    "error": None,
+    "parent_id": None,
+    "cancel_requested_at": None,
+    "created_at": "2026-11-22T20:44:00Z",
+    "started_at": "2026-11-22T20:44:02Z",
+    "finished_at": None,
+    "links": {"self": "/v1/jobs/job_01JD8QK0000000000000000000"},
+}
+
 
 class JobRequest(Schema):
     """What to compute, on which data set version, from and into which model."""
@@ -59,7 +87,7 @@ class JobRequest(Schema):
         None, pattern=REFERENCE_PATTERN, description="Segmenter to evaluate"
     )
     config: dict[str, Any] = Field(
-        default_factory=dict, description="The run (docs/reference/config): what is computed"
+        default_factory=dict, description="The run; `amlp config KIND` lists its fields"
     )
     max_attempts: int | None = Field(None, ge=1, le=20, description="Attempts before it fails")
 
@@ -104,10 +132,15 @@ class JobError(Schema):
 class JobView(Schema):
     """A job."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_JOB_EXAMPLE]})
+
     id: str
     kind: JobKind
     state: JobState
-    reason: str | None = Field(description="Why it is in this state, where that needs saying")
+    reason: str | None = Field(
+        description="Why it is in this state: preempted, cancelled, expired, dataset_deleted, "
+        f"or why an attempt failed: {', '.join(get_args(FailureReason))}"
+    )
     phase: str | None = Field(description="What a running job does now")
     progress: Progress
     dataset_version: DatasetVersionRef

@@ -55,11 +55,13 @@ def resolve_request(session: Session, request: JobRequest, submitter: Submitter)
     run = _parse_config(request)
     version = find_version(session, submitter.tenant_id, _dataset_reference(request))
     _check_references(request)
-    _check_cases(run, version)
     init = _model(session, submitter, request.init_from, "pretrained", "/init_from", version)
     evaluated = _model(
         session, submitter, request.model_version, "segmenter", "/model_version", version
     )
+    _check_cases(run, version)
+    if init is not None and isinstance(run, FinetuneConfig):
+        _check_patches(run, init)
     if evaluated is not None:
         _check_labels(evaluated, version)
     spec = {
@@ -97,7 +99,8 @@ def _parse_config(request: JobRequest) -> Run:
             {**fault, "loc": _location(fault["loc"], config, fault["type"])}
             for fault in error.__cause__.errors()
         ]
-        detail = f"the config of this {request.kind} job has {len(located)} faults"
+        noun = "fault" if len(located) == 1 else "faults"
+        detail = f"the config of this {request.kind} job has {len(located)} {noun}"
         raise Unprocessable(detail, faults=faults_of(located, "/config")) from error
 
 
@@ -160,10 +163,12 @@ def _check_cases(run: Run, version: DatasetVersion) -> None:
         case _:
             assert_never(run)
     if usable == 0:
-        raise _empty(f"expected at least {needed}, found 0 among {among} images")
+        code = "empty-dataset" if isinstance(run, PretrainConfig) or among == 0 else "unlabelled"
+        raise Unprocessable(f"expected at least {needed}, found 0 among {among} images", code=code)
     if not isinstance(run, PretrainConfig) and summary["lesion_cases"] == 0:
-        raise _empty(
-            f"no lesion at all: none of the {summary['labelled']} masks labels a single pixel"
+        raise Unprocessable(
+            f"no lesion at all: none of the {summary['labelled']} masks labels a single pixel",
+            code="no-lesion",
         )
 
 
@@ -190,6 +195,16 @@ def _model(
     return model
 
 
+def _check_patches(run: FinetuneConfig, init: ModelVersion) -> None:
+    patch_size = init.card["architecture"]["patch_size"]  # the checkpoint's own wins
+    if run.image_size % patch_size:
+        raise _fault(
+            "/config/image_size",
+            f"{run.image_size}, expected a multiple of the {patch_size} pixels of a patch of "
+            f"{init.name}@{init.number}",
+        )
+
+
 def _check_labels(model: ModelVersion, version: DatasetVersion) -> None:
     seen = list(version.summary["label_names"])
     expected = list(model.card["architecture"]["label_names"])
@@ -212,8 +227,25 @@ def _default_name(
 
 
 def _warnings(run: Run, summary: Mapping[str, Any]) -> list[str]:
-    if not isinstance(run, PretrainConfig):
+    match run:
+        case PretrainConfig():
+            return _pretraining_warnings(run, summary)
+        case FinetuneConfig():
+            return _fine_tuning_warnings(summary)
+        case EvaluateConfig():
+            return []
+        case _:
+            assert_never(run)
+
+
+def _fine_tuning_warnings(summary: Mapping[str, Any]) -> list[str]:
+    images, labelled = summary["splits"]["train"], summary["labelled_splits"]["train"]
+    if labelled == images:
         return []
+    return [f"{labelled} of {images} training images have a mask; the others are not used"]
+
+
+def _pretraining_warnings(run: PretrainConfig, summary: Mapping[str, Any]) -> list[str]:
     share = 1.0 if run.transductive else summary["splits"]["train"] / summary["cases"]
     images = max(1, round(summary["slices"] * share))
     updates = run.schedule.epochs * (images // min(run.batch_size, images))
@@ -227,7 +259,3 @@ def _warnings(run: Run, summary: Mapping[str, Any]) -> list[str]:
 
 def _fault(pointer: str, detail: str) -> Unprocessable:
     return Unprocessable(f"{pointer[1:]}: {detail}", faults=[Fault(pointer, detail)])
-
-
-def _empty(detail: str) -> Unprocessable:
-    return Unprocessable(detail, code="empty-dataset")

@@ -59,6 +59,7 @@ class Job(Base):
     created_at: Mapped[float] = mapped_column(Double, server_default=db_now())
     started_at: Mapped[float | None] = mapped_column(Double)
     finished_at: Mapped[float | None] = mapped_column(Double)
+    swept_at: Mapped[float | None] = mapped_column(Double)
 
 
 class JobEvent(Base):

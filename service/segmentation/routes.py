@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.auth.dependencies import Principal, require
-from service.errors import Fault, NotAcceptable, Unprocessable
+from service.errors import Conflict, Fault, NotAcceptable, StorageExhausted, Unprocessable
 from service.models.registry import REFERENCE_PATTERN
 from service.problems import PROBLEM_RESPONSES, problem_responses
 from service.segmentation.decoding import MEDIA_TYPES
@@ -34,7 +34,7 @@ _DOCUMENTED: dict[str, Any] = {
     "response_model": Segmentation,
     "responses": {
         **PROBLEM_RESPONSES,
-        **problem_responses(NotAcceptable),
+        **problem_responses(NotAcceptable, Conflict, StorageExhausted),
         200: {
             "description": "The segmentation, in the form `Accept` asks for",
             "content": {str(output): _BINARY for output in Output if "json" not in output},
@@ -135,7 +135,8 @@ def _possible(finished: Finished, slice_index: int | None) -> list[Output]:
     count = finished.image.num_slices
     if slice_index is not None and slice_index >= count:
         fault = Fault("/slice", f"{slice_index}, expected below {count}")
-        raise Unprocessable(f"the image has {count} slices", faults=[fault])
+        detail = f"slice {slice_index} of an image of {count}, counted from 0"
+        raise Unprocessable(detail, faults=[fault])
     if count == 1 or slice_index is not None:
         return list(Output)
     return [output for output in Output if output not in {Output.MASK, Output.OVERLAY}]

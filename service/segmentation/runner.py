@@ -9,14 +9,14 @@ import hashlib
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from amlp.imageio.image import MedicalImage
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, NotFound, Unavailable
 from service.models.tables import ModelVersion
 from service.storage import Storage
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 _WEIGHTS = "weights.safetensors"
 _FILES = (_WEIGHTS, "checkpoint.json")
+_RETRY_SECONDS = 5  # by then the predictions under way have given their memory back
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -69,39 +73,57 @@ class Runner:
         Raises:
             Conflict: what is stored is not what was registered.
             CheckpointError: the checkpoint is damaged.
+            Unavailable: the GPU has no room for it now.
         """
         async with self._loading:
             predictor = self.find_loaded(version)
             if predictor is None:
                 folder = await asyncio.to_thread(self._fetch, version)
-                loop = asyncio.get_running_loop()
-                predictor = await loop.run_in_executor(self._thread, self._load, folder)
+                predictor = await self._on_device(self._load, folder)
                 self._loaded[version.id] = predictor
-                self._evict()
+                while len(self._loaded) > self._max_loaded:
+                    self._loaded.popitem(last=False)
+                await asyncio.to_thread(self._remove_copies, keep=set(self._loaded))
         return predictor
 
     async def predict(
         self, _version_id: str, inputs: Sequence[PredictionInput]
     ) -> "Sequence[Prediction]":
-        """Predict images that share one network."""
-        loop = asyncio.get_running_loop()
-        images = [one.image for one in inputs]
-        return await loop.run_in_executor(self._thread, inputs[0].predictor.predict, images)
+        """Predict images that share one network.
+
+        Raises:
+            Unavailable: the GPU has no room for them now.
+        """
+        return await self._on_device(inputs[0].predictor.predict, [one.image for one in inputs])
 
     def close(self) -> None:
         """Wait for the running batch and let go of the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._loaded.clear()
 
+    async def _on_device(self, compute: Callable[[Given], Result], given: Given) -> Result:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, compute, given)
+        except RuntimeError as error:
+            if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
+                raise
+        # beyond the except clause: the error's traceback holds on to the tensors it failed with
+        raise Unavailable(
+            "the GPU has not enough free memory for this prediction now",
+            code="gpu-out-of-memory",
+            headers={"Retry-After": str(_RETRY_SECONDS)},
+        )
+
     def _load(self, folder: Path) -> "Predictor":
         from amlp.inference import Predictor  # noqa: PLC0415  (lazily: it imports torch)
 
         return Predictor.load(folder, device=self._device)
 
-    def _evict(self) -> None:
-        while len(self._loaded) > self._max_loaded:
-            version_id, _ = self._loaded.popitem(last=False)
-            shutil.rmtree(self._cache / version_id, ignore_errors=True)
+    def _remove_copies(self, *, keep: Set[str]) -> None:
+        for copy in self._cache.iterdir():
+            if copy.name not in keep:
+                shutil.rmtree(copy, ignore_errors=True)
 
     def _fetch(self, version: ModelVersion) -> Path:
         """Return the local copy of a version's checkpoint, whose weights are those registered."""

@@ -2,7 +2,8 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from service.schemas import Schema
 
@@ -111,8 +112,50 @@ class Lineage(Schema):
     checkpoint_sha256: str
 
 
+_EXAMPLE: JsonDict = {
+    "segmentation_id": "seg_01J9Z3Q4M5N6P7R8S9T0V1W2X3",
+    "model": {
+        "id": "mdl_01J9Z3Q4M5N6P7R8S9T0V1W2X3",
+        "name": "breast-lesions",
+        "version": 3,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    },
+    "input": {
+        "format": "png",
+        "size": [480, 640],
+        "slices": 1,
+        "channels": 1,
+        "lossy_input": False,
+    },
+    "geometry": {"spacing_mm": None, "affine": None},
+    "threshold": None,
+    "classes": [
+        {
+            "id": 1,
+            "name": "lesion",
+            "pixels": 0,
+            "area_mm2": None,
+            "volume_mm3": None,
+            "num_components": 0,
+            "components": [],
+            "coco_rle": None,
+            "polygons": None,
+        }
+    ],
+    "timings_s": {"receive": 0.001, "decode": 0.01, "queue": 0.002, "forward": 0.03, "encode": 0.0},
+    "lineage": {
+        "job_id": "job_01JD8QK0000000000000000000",
+        "dataset_digest": "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+        "checkpoint_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    },
+    "warnings": [],
+}
+
+
 class Segmentation(Schema):
     """A segmented image."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     segmentation_id: str = Field(examples=["seg_01J9Z3Q4M5N6P7R8S9T0V1W2X3"])
     model: SegmentingModel

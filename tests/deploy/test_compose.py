@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from service.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 GPU = ROOT / "deploy" / "compose" / "gpu.yml"
@@ -89,6 +91,32 @@ def test_what_uses_the_database_waits_for_its_schema(name: str):
 
 def test_a_worker_may_finish_its_checkpoint_before_it_is_killed():
     assert int(services()["worker"]["stop_grace_period"].removesuffix("s")) >= 60
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "migrate"])
+def test_every_setting_in_the_environment_is_one_that_is_read(name: str):
+    given = {
+        variable.removeprefix("AMLP_").lower()
+        for variable in services()[name]["environment"]
+        if variable.startswith("AMLP_")
+    }
+
+    assert given <= set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_temporary_files_go_to_the_volume_and_not_to_memory(name: str):
+    volume = services()[name]["volumes"][0].partition(":")[2]
+
+    assert services()[name]["environment"]["TMPDIR"] == volume
+
+
+def test_the_object_store_asks_for_the_keys_that_the_service_has():
+    store, api = services()["objects"], services()["api"]
+
+    assert "-s3.config=/tmp/s3.json" in store["command"][-1]
+    assert store["environment"]["S3_ACCESS_KEY"] == api["environment"]["AWS_ACCESS_KEY_ID"]
+    assert store["environment"]["S3_SECRET_KEY"] == api["environment"]["AWS_SECRET_ACCESS_KEY"]
 
 
 def test_gpus_go_to_those_who_compute():

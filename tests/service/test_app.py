@@ -1,10 +1,15 @@
 """The application as a whole: what every route must have."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+
+import service.app  # noqa: F401  (it defines all schemas)
+from service.schemas import Schema
 
 OPEN_PATHS = {"/livez", "/readyz", "/version", "/openapi.json"}
 
@@ -41,6 +46,33 @@ def test_every_success_describes_its_content(client):
     ]
 
     assert missing == []
+
+
+def test_every_json_body_has_an_example(client):
+    document = client.get("/openapi.json").json()
+    bodies = {
+        name: operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        for name, operation in operations(client)
+        if "application/json" in operation.get("requestBody", {}).get("content", {})
+    }
+
+    schemas = document["components"]["schemas"]
+
+    assert len(bodies) >= 5
+    assert [name for name, ref in bodies.items() if "examples" not in schemas[Path(ref).name]] == []
+
+
+def test_every_example_is_what_its_schema_describes():
+    described = [
+        (schema, example)
+        for schema in Schema.__subclasses__()
+        for example in (schema.model_config.get("json_schema_extra") or {}).get("examples", [])
+    ]
+
+    for schema, example in described:
+        schema.model_validate_json(json.dumps(example))
+
+    assert len(described) > 10
 
 
 def test_every_operation_of_the_api_names_its_problems(client):

@@ -50,6 +50,14 @@ def test_bottomless_nesting_is_refused_without_recursion():
         check_json(b"[" * 100_000)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "9" * 500])
+def test_number_that_cannot_be_held_is_named_by_its_place(number):
+    with pytest.raises(Unprocessable, match="expected a finite number") as caught:
+        check_json(f'{{"a/b": [0, {number}]}}'.encode())
+
+    assert caught.value.faults[0].pointer == "/a~1b/1"
+
+
 def test_double_field_is_named():
     with pytest.raises(Unprocessable, match="'lr' twice"):
         check_json(b'{"a": {"lr": 1, "lr": 2}}')

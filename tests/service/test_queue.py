@@ -31,6 +31,18 @@ def test_live_broker_is_up(redis_url):
     queue.close()
 
 
+def test_wake_ups_that_no_worker_took_are_counted():
+    with redis_server() as url:
+        queue = Queue(url)
+        before = queue.num_waiting()
+        for _ in range(2):
+            queue.publish("job_1")
+
+        assert (before, queue.num_waiting()) == (0, 2)
+
+        queue.close()
+
+
 def test_dead_broker_is_told_fast_instead_of_raised():
     queue = Queue("redis://127.0.0.1:1/0")
     started = time.monotonic()

@@ -1,38 +1,16 @@
 """Blobs in a folder and in an object store."""
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from service.errors import NotFound, StorageExhausted
 from service.storage import Storage
 
 
-@pytest.fixture(scope="session")
-def s3_endpoint():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.integration)])
-def storage(request, tmp_path, monkeypatch):
+def storage(request, tmp_path):
     if request.param == "folder":
         return Storage(tmp_path.as_uri())
-    endpoint = request.getfixturevalue("s3_endpoint")
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    bucket = f"bucket-{abs(hash(request.node.name))}"
-    boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket=bucket)
-    return Storage(f"s3://{bucket}/prefix")
+    return Storage(request.getfixturevalue("s3_url"))
 
 
 def test_blob_comes_back_as_it_went(storage):

@@ -54,6 +54,12 @@ def test_control_and_surrogate_characters_are_escaped():
     assert "'a\\ud800\\u202e\\u000a'" in fault.detail
 
 
+def test_unknown_field_is_told_in_plain_words():
+    (fault,) = faults({"steps": [], "rate": 2})
+
+    assert (fault.pointer, fault.detail) == ("/rate", "unknown field; seen: 2")
+
+
 def test_long_text_is_cut():
     assert printable("x" * 100, 10) == "xxxxxxxxx…"
 

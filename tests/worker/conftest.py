@@ -18,7 +18,6 @@ from service.jobs.tables import Job
 from service.jobs.transition import Fence
 from service.resources import Resources, open_resources
 from service.settings import Settings
-from tests.service.conftest import migrated_database, settings  # noqa: F401  (fixtures)
 
 TINY: dict[str, Any] = {
     "kind": "pretrain",
@@ -44,7 +43,7 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def worker_settings(settings: Settings) -> Settings:  # noqa: F811  (a fixture)
+def worker_settings(settings: Settings) -> Settings:
     return settings.model_copy(
         update={
             "lease_seconds": 6.0,

@@ -129,6 +129,41 @@ def test_event_waits_while_the_storage_is_away(
     assert len(events(worker_resources, "checkpoint")) == 1
 
 
+def test_run_ends_with_the_trouble_that_kept_its_events_from_being_written(
+    worker_resources: Resources, fence: Fence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Storage, "put_file", unreachable)
+    monkeypatch.setattr("worker.reporter.CLOSE_SECONDS", 1.0)
+    reporter = Reporter(worker_resources, fence, threading.Event())
+    reporter.on_event(CheckpointWritten(5, 0, checkpoint_folder(tmp_path), "c" * 64, {}))
+
+    closed = reporter.close()
+
+    trouble = reporter.trouble
+    monkeypatch.undo()
+    reporter.close()
+    assert (closed, reporter.is_fenced) == (False, False)
+    assert isinstance(trouble, ConnectionError)
+
+
+def test_slow_upload_is_waited_for(
+    worker_resources: Resources, fence: Fence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_file = Storage.put_file
+
+    def put_slowly(storage: Storage, key: str, path: Path) -> None:
+        time.sleep(0.5)
+        put_file(storage, key, path)
+
+    monkeypatch.setattr(Storage, "put_file", put_slowly)
+    monkeypatch.setattr("worker.reporter.CLOSE_SECONDS", 0.1)
+    reporter = Reporter(worker_resources, fence, threading.Event())
+    reporter.on_event(CheckpointWritten(5, 0, checkpoint_folder(tmp_path), "c" * 64, {}))
+
+    assert reporter.close()
+    assert len(events(worker_resources, "checkpoint")) == 1
+
+
 def unreachable(*_: object) -> None:
     raise ConnectionError("storage is away")
 

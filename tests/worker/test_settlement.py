@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import update
 
 from service.jobs import lifecycle
 from service.jobs.recording import NewArtifact, NewEvent, record
@@ -14,8 +15,12 @@ from worker.settlement import Ending, settle
 
 SUCCEEDED = Outcome(status="succeeded", model_kind="pretrained", card={"kind": "pretrained"})
 STOPPED = Outcome(status="stopped")
-TRANSIENT = Outcome(status="failed", code="storage.full", message="full", retryable=True)
-FATAL = Outcome(status="failed", code="training.diverged", message="NaN at step 3")
+TRANSIENT = Outcome(
+    status="failed", reason="disk_full", code="storage.full", message="full", retryable=True
+)
+FATAL = Outcome(
+    status="failed", reason="diverged", code="training.diverged", message="NaN at step 3"
+)
 
 
 @pytest.fixture
@@ -36,9 +41,13 @@ def fence(
         (Ending(0, "", SUCCEEDED), "SUCCEEDED", None),
         (Ending(3, "preempt", STOPPED), "QUEUED", "preempted"),
         (Ending(-9, "preempt", None), "QUEUED", "preempted"),
-        (Ending(1, "", TRANSIENT), "QUEUED", "transient"),
-        (Ending(1, "", FATAL), "FAILED", "error"),
+        (Ending(1, "", TRANSIENT), "QUEUED", "disk_full"),
+        (Ending(1, "", FATAL), "FAILED", "diverged"),
         (Ending(-11, "", None), "QUEUED", "crashed"),
+        (Ending(-9, "", None), "QUEUED", "crashed"),
+        (Ending(-9, "", None, memory_ran_out=True), "QUEUED", "oom_killed"),
+        (Ending(-11, "", None, memory_ran_out=True), "QUEUED", "crashed"),
+        (Ending(-40, "", None), "QUEUED", "crashed"),
     ],
 )
 def test_ending_of_a_running_job(
@@ -85,9 +94,38 @@ def test_fenced_owner_changes_nothing(
     assert read_job(fence.job_id).state == "RUNNING"
 
 
-def test_error_of_a_failed_run_is_shown_on_its_job(
+def test_error_of_a_failed_run_says_what_happened_and_what_to_do(
     worker_resources: Resources, fence: Fence, read_job: Callable[[str], Job]
 ) -> None:
     settle(worker_resources, fence, Ending(1, "", FATAL))
 
-    assert read_job(fence.job_id).error == {"code": "training.diverged", "message": "NaN at step 3"}
+    error = read_job(fence.job_id).error
+    assert error is not None
+    assert error["code"] == "training.diverged"
+    assert error["message"].startswith("NaN at step 3. Use a smaller learning rate")
+
+
+def test_last_attempt_that_was_killed_for_its_memory_is_not_called_poison(
+    worker_resources: Resources, fence: Fence, read_job: Callable[[str], Job]
+) -> None:
+    with worker_resources.database.write() as session:
+        session.execute(update(Job).values(max_attempts=1))
+
+    settle(worker_resources, fence, Ending(-9, "", None, memory_ran_out=True))
+
+    job = read_job(fence.job_id)
+    assert (job.state, job.reason, job.crash_count) == ("FAILED", "oom_killed", 1)
+
+
+def test_crash_of_the_last_attempt_after_a_checkpoint_is_not_poison(
+    worker_resources: Resources, fence: Fence, read_job: Callable[[str], Job]
+) -> None:
+    kept = NewArtifact(kind="checkpoint", name="step-1", key="c", sha256="c" * 64, num_bytes=1)
+    with worker_resources.database.write() as session:
+        record(session, fence, [NewEvent("checkpoint", {}, kept)])
+        session.execute(update(Job).values(max_attempts=1, crash_count=2))
+
+    settle(worker_resources, fence, Ending(-11, "", None))
+
+    job = read_job(fence.job_id)
+    assert (job.state, job.reason, job.crash_count) == ("FAILED", "crashed", 0)

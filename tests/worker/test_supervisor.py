@@ -230,6 +230,20 @@ def test_process_that_dies_at_every_start_is_poison(
     assert "SIGKILL" in row.error["message"]
 
 
+def test_job_that_cannot_be_started_here_waits_for_another_try(
+    worker_resources: Resources, submit: Submit, read_job: ReadJob
+) -> None:
+    job = submit()
+    scratch = worker_resources.settings.data_dir / "scratch"
+    scratch.mkdir()
+    (scratch / "jobs").write_text("in the way")
+
+    run_job(worker_resources, owner="w", stop=threading.Event())
+
+    row = read_job(job.id)
+    assert (row.state, row.reason, row.attempt) == ("QUEUED", "infrastructure", 1)
+
+
 def test_damaged_data_set_fails_the_job_for_good(
     worker_resources: Resources, submit: Submit, read_job: ReadJob, phantoms: Path
 ) -> None:
@@ -240,7 +254,7 @@ def test_damaged_data_set_fails_the_job_for_good(
     run_job(worker_resources, owner="w", stop=threading.Event())
 
     row = read_job(job.id)
-    assert (row.state, row.reason) == ("FAILED", "error")
+    assert (row.state, row.reason) == ("FAILED", "data")
     assert row.error is not None
     assert row.error["code"] == "data.invalid"
 

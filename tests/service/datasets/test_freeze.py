@@ -74,8 +74,13 @@ def test_empty_data_set_cannot_be_frozen(freeze):
     assert response.json()["code"] == "empty-dataset"
 
 
-def test_masks_without_images_are_named(upload, picture, mask, freeze):
-    upload(("images", "a.png", picture()), ("masks", "orphan.png", mask()))
+def test_masks_whose_images_were_removed_are_named(
+    upload, picture, mask, freeze, client, headers, dataset_id
+):
+    upload(("images", "a.png", picture(0)))
+    report = upload(("images", "orphan.png", picture(1)), ("masks", "orphan.png", mask())).json()
+    image = next(file for file in report["files"] if file["role"] == "image")
+    client.delete(f"/v1/datasets/{dataset_id}/files/{image['id']}", headers=headers)
 
     response = freeze()
 

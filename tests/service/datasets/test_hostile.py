@@ -76,8 +76,6 @@ def test_pair_is_refused_with_nothing_stored_or_accepted_if_merely_odd(
     elif name == "mask_colour":
         # one colour on black is read in full: the lesion does not vanish
         assert [file["labels"] for file in response.json()["files"]] == [[], [1]]
-    elif name == "mask_orphan":
-        assert freeze().status_code in REFUSED
     elif is_hostile:
         assert response.status_code in REFUSED
         assert leftovers() == []

@@ -121,8 +121,9 @@ def test_thumbnail_is_a_small_png(upload, client, headers, dataset_id, picture):
     assert max(Image.open(io.BytesIO(response.content)).size) <= 256
 
 
-def test_mask_has_no_thumbnail(upload, client, headers, dataset_id, mask):
-    file_id = upload(("masks", "a.png", mask())).json()["files"][0]["id"]
+def test_mask_has_no_thumbnail(upload, client, headers, dataset_id, picture, mask):
+    report = upload(("images", "a.png", picture()), ("masks", "a.png", mask())).json()
+    file_id = next(file["id"] for file in report["files"] if file["role"] == "mask")
 
     response = client.get(f"/v1/datasets/{dataset_id}/files/{file_id}/thumbnail", headers=headers)
 

@@ -67,7 +67,7 @@ def add_model() -> Callable[..., str]:
     def add(
         resources: Resources, *, name: str = "skin-pretrain", kind: str = "pretrained", **shape: Any
     ) -> str:
-        architecture = {"channels": 3, "label_names": ["background", "lesion"]} | shape
+        architecture = {"channels": 3, "patch_size": 16, "label_names": ["background", "lesion"]}
         with resources.database.write() as session:
             session.add(
                 ModelVersion(
@@ -78,7 +78,7 @@ def add_model() -> Callable[..., str]:
                     kind=kind,
                     key=f"models/{name}",
                     sha256="b" * 64,
-                    card={"architecture": architecture},
+                    card={"architecture": architecture | shape},
                     metrics={},
                 )
             )

@@ -56,7 +56,7 @@ def test_events_after_a_number_are_exactly_the_later_ones(
 
 def test_events_of_an_ended_job_close(resources: Resources, fence: Fence) -> None:
     with resources.database.write() as session:
-        lifecycle.fail(session, fence, reason="error", error={"code": "x", "message": "y"})
+        lifecycle.fail(session, fence, reason="diverged", error={"code": "x", "message": "y"})
 
     with resources.database.read() as session:
         batch = events_after(session, fence.job_id, 0)

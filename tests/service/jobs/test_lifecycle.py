@@ -249,7 +249,7 @@ def test_retry_waits_four_times_longer_after_each_attempt(
             any_resources,
             lifecycle.retry_later,
             fence,
-            reason="transient",
+            reason="disk_full",
             error=ERROR,
             base_seconds=100.0,
         )
@@ -265,9 +265,14 @@ def test_retry_is_refused_when_no_attempt_is_left(any_resources: Resources, subm
     fence = claimed(any_resources)
 
     retried = move(
-        any_resources, lifecycle.retry_later, fence, reason="x", error=ERROR, base_seconds=0.0
+        any_resources,
+        lifecycle.retry_later,
+        fence,
+        reason="infrastructure",
+        error=ERROR,
+        base_seconds=0.0,
     )
-    failed = move(any_resources, lifecycle.fail, fence, reason="error", error=ERROR)
+    failed = move(any_resources, lifecycle.fail, fence, reason="diverged", error=ERROR)
 
     assert retried is None
     assert (failed.state, failed.error) == ("FAILED", ERROR)

@@ -4,16 +4,23 @@ import time
 from collections.abc import Callable
 
 import pytest
+from kombu import Connection
 from sqlalchemy import update
 
 from service.database import db_now
 from service.jobs import lifecycle
-from service.jobs.reconciler import Reconciler, Tally, reconcile
+from service.jobs.reconciler import MAX_WAITING_WAKEUPS, Reconciler, Tally, reconcile
 from service.jobs.tables import Job
-from service.queue import Queue
+from service.queue import TRAIN_QUEUE, Queue
 from service.resources import Resources
 
 Submit = Callable[..., Job]
+
+
+@pytest.fixture(autouse=True)
+def empty_queue(redis_url: str) -> None:
+    with Connection(redis_url) as connection:
+        connection.default_channel.queue_purge(TRAIN_QUEUE)
 
 
 def change(resources: Resources, **values: object) -> None:
@@ -60,6 +67,17 @@ def test_wake_ups_are_bounded_however_many_jobs_wait(
     change(any_resources, last_published_at=None)
 
     assert reconcile(any_resources).published == 2
+
+
+def test_no_wake_up_is_repeated_while_as_many_wait_for_busy_workers(
+    resources: Resources, submit: Submit
+) -> None:
+    submit(resources)
+    change(resources, last_published_at=None)
+    for number in range(MAX_WAITING_WAKEUPS):
+        resources.queue.publish(f"job_{number}")
+
+    assert reconcile(resources).published == 0
 
 
 def test_job_whose_time_has_not_come_is_not_published(

@@ -39,7 +39,7 @@ def fail(resources: Resources, job_id: str) -> None:
         job = lifecycle.claim(session, owner="w", lease_seconds=60, job_id=job_id)
         assert job is not None
         error = {"code": "training.diverged", "message": "the loss became NaN at step 3"}
-        lifecycle.fail(session, Fence(job.id, job.epoch), reason="error", error=error)
+        lifecycle.fail(session, Fence(job.id, job.epoch), reason="diverged", error=error)
 
 
 def test_job_is_accepted_and_found_at_its_location(

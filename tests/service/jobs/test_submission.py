@@ -92,7 +92,7 @@ def test_fine_tuning_without_training_masks_is_refused_with_the_counts(
     with pytest.raises(Unprocessable, match="found 0 among 14 images") as caught:
         resolve(kind="finetune", dataset_version=version)
 
-    assert caught.value.code == "empty-dataset"
+    assert caught.value.code == "unlabelled"
 
 
 def test_fine_tuning_on_masks_without_any_lesion_is_refused(
@@ -100,8 +100,10 @@ def test_fine_tuning_on_masks_without_any_lesion_is_refused(
 ) -> None:
     version = add_version(resources, lesion_cases=0)
 
-    with pytest.raises(Unprocessable, match="no lesion at all: none of the 20 masks"):
+    with pytest.raises(Unprocessable, match="no lesion at all: none of the 20 masks") as caught:
         resolve(kind="finetune", dataset_version=version)
+
+    assert caught.value.code == "no-lesion"
 
 
 def test_pretraining_needs_no_masks(
@@ -122,6 +124,23 @@ def test_encoder_of_other_channels_is_refused_naming_both(
         resolve(kind="finetune", dataset_version=version, init_from="skin-pretrain")
 
     assert caught.value.code == "inconsistent-geometry"
+
+
+def test_image_size_that_the_encoders_patches_do_not_divide_is_refused(
+    resources: Resources, add_version: Add, add_model: Add, resolve: Resolve
+) -> None:
+    version = add_version(resources)
+    add_model(resources, patch_size=16)
+
+    with pytest.raises(Unprocessable, match="40, expected a multiple of the 16 pixels") as caught:
+        resolve(
+            kind="finetune",
+            dataset_version=version,
+            init_from="skin-pretrain",
+            config={"image_size": 40, "patch_size": 8},
+        )
+
+    assert caught.value.faults[0].pointer == "/config/image_size"
 
 
 def test_segmenter_is_no_start_for_fine_tuning(
@@ -187,6 +206,16 @@ def test_short_pretraining_is_warned_about(
 
     assert "about 200 updates" in short.spec["warnings"][0]
     assert long.spec["warnings"] == []
+
+
+def test_fine_tuning_tells_how_many_images_it_can_use(
+    resources: Resources, add_version: Add, resolve: Resolve
+) -> None:
+    version = add_version(resources, labelled_splits={"train": 3, "validation": 2, "test": 4})
+
+    spec = resolve(kind="finetune", dataset_version=version).spec
+
+    assert spec["warnings"] == ["3 of 14 training images have a mask; the others are not used"]
 
 
 def test_fingerprint_ignores_what_references_mean_but_not_what_is_asked() -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from amlp.errors import CheckpointError
 from amlp.imageio.image import MedicalImage
-from service.errors import Conflict
+from service.errors import Conflict, Unavailable
 from service.models.tables import ModelVersion
 from service.resources import Resources
 from service.segmentation.runner import PredictionInput, Runner
@@ -106,3 +107,43 @@ def test_a_damaged_local_copy_is_fetched_again(runner: Runner, add_segmenter: Ad
     predictor = asyncio.run(runner.load(version))
 
     assert predictor.label_names == ("background", "lesion")
+
+
+class FullDevice:
+    """A network on a GPU without memory: what cannot be had in a test."""
+
+    def __init__(self, error: Exception):
+        self.error = error
+
+    def predict(self, images: list[MedicalImage]):
+        raise self.error
+
+
+def predict_on(runner: Runner, device: FullDevice):
+    image = MedicalImage(np.zeros((1, 1, 8, 8), np.uint8))
+    asyncio.run(runner.predict("mdl_1", [PredictionInput(device, image)]))
+
+
+def test_full_gpu_is_not_available_now(runner: Runner):
+    with pytest.raises(Unavailable) as caught:
+        predict_on(runner, FullDevice(torch.OutOfMemoryError("CUDA out of memory")))
+
+    assert caught.value.code == "gpu-out-of-memory"
+    assert caught.value.headers == {"Retry-After": "5"}
+    assert caught.value.__context__ is None  # its traceback would hold the batch's tensors
+
+
+def test_other_errors_of_the_device_are_passed_on(runner: Runner):
+    with pytest.raises(RuntimeError, match="launch failure"):
+        predict_on(runner, FullDevice(RuntimeError("launch failure")))
+
+
+def test_local_copies_that_nobody_has_loaded_are_removed(
+    runner: Runner, add_segmenter: Add, tmp_path: Path
+):
+    (tmp_path / "cache" / "mdl_before_the_restart").mkdir(parents=True)
+
+    version = add_segmenter()
+    asyncio.run(runner.load(version))
+
+    assert [copy.name for copy in (tmp_path / "cache").iterdir()] == [version.id]

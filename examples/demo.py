@@ -34,13 +34,13 @@ PRETRAIN = {
     "batch_size": 64,
     "optimizer": {"lr": 1.5e-3},
 }
-PRETRAIN_UPDATES = 200
+PRETRAIN_UPDATES = 240
 FINETUNE = {
     "batch_size": 16,
     "optimizer": {"lr": 1e-3},
     "head": {"name": "unetr2d", "channels": 16},
 }
-FINETUNE_UPDATES = 160
+FINETUNE_UPDATES = 200
 
 
 @dataclass

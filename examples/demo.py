@@ -40,7 +40,7 @@ FINETUNE = {
     "optimizer": {"lr": 1e-3},
     "head": {"name": "unetr2d", "channels": 16},
 }
-FINETUNE_UPDATES = 200
+FINETUNE_UPDATES = 320
 
 
 @dataclass

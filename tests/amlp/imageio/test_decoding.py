@@ -11,7 +11,7 @@ from amlp.imageio.decoding import decoding, require_finite
     "error", [OSError, ValueError, KeyError, IndexError, OverflowError, RecursionError, TypeError]
 )
 def test_failures_of_a_decoder_are_unreadable_images(error):
-    with pytest.raises(UnreadableImage, match="PNG .*cut short"), decoding("PNG"):
+    with pytest.raises(UnreadableImage, match=r"PNG .*cut short"), decoding("PNG"):
         raise error("canary")
 
 

@@ -1,4 +1,4 @@
-"""The command line: `amlp pretrain | finetune | evaluate | predict | config | phantom`."""
+"""The command line: `amlp pretrain | finetune | evaluate | predict | inspect | ...`."""
 
 import sys
 from collections.abc import Iterator
@@ -13,12 +13,15 @@ from rich.table import Table
 
 from amlp.cli.arguments import read_run_config, settings_as_options
 from amlp.cli.fields import list_fields
+from amlp.cli.inspection import show_inspection
 from amlp.cli.progress import TerminalListener
 from amlp.config import Config, EvaluateConfig, FinetuneConfig, PretrainConfig
 from amlp.engine import RunResult
 from amlp.errors import AmlpError, Cancelled, ConfigError, DataError
 from amlp.evaluate import evaluate
 from amlp.finetune import finetune
+from amlp.inspection import REPORT_NAME, inspect_dataset
+from amlp.manifest import Split
 from amlp.phantom import generate_phantoms
 from amlp.predict import predict
 from amlp.pretrain import pretrain
@@ -41,7 +44,8 @@ _CONFIGS: dict[RunKind, type[Config]] = {
     RunKind.FINETUNE: FinetuneConfig,
     RunKind.EVALUATE: EvaluateConfig,
 }
-_OPTIONS = ("--data", "--out", "--init", "--model", "--set", "--help")
+_WITH_SETTINGS = (*RunKind, "inspect")
+_OPTIONS = ("--data", "--out", "--init", "--model", "--set", "--pictures", "--only", "--help")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -132,6 +136,29 @@ def predict_command(
         _show(predict(model, images, out, listener))
 
 
+@app.command("inspect")
+def inspect_command(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder, as for `--data`")],
+    out: Annotated[Path, typer.Option(help="Folder of inspect.json and the pages")],
+    settings: Settings = None,
+    only: Annotated[Split | None, typer.Option(help="One split; default: all")] = None,
+    pictures: Annotated[int, typer.Option(min=1, help="Images on the pages")] = 24,
+) -> None:
+    """See what masking makes of a data set, and what is wrong with the set.
+
+    Takes the fields of `amlp config pretrain`; image_size, patch_size, masking and seed matter.
+
+    Example: `amlp inspect images --out inspection`
+
+    The control: `amlp inspect images --out centre --masking.clustering.rule centre`
+    """
+    with _running() as listener:
+        config = read_run_config(PretrainConfig, None, settings or [])
+        report = inspect_dataset(config, data, out, listener, split=only, num_pictures=pictures)
+        show_inspection(report, Console())
+        _say_where("report", out / REPORT_NAME)
+
+
 @app.command("config")
 def config_command(
     run: Annotated[RunKind, typer.Argument(help="Which run's config")],
@@ -170,7 +197,7 @@ def phantom_command(
 def main() -> None:
     """Run the command line."""
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in set(RunKind):
+    if arguments and arguments[0] in _WITH_SETTINGS:
         try:
             arguments = settings_as_options(arguments, _OPTIONS)
         except ConfigError as error:
@@ -215,4 +242,8 @@ def _show(result: RunResult) -> None:
         console.print(table)
     paths = dict(result.files) | ({"checkpoint": result.checkpoint} if result.checkpoint else {})
     for name, path in paths.items():
-        console.print(f"{name}: {path}", highlight=False, markup=False, soft_wrap=True)
+        _say_where(name, path)
+
+
+def _say_where(name: str, path: Path) -> None:
+    Console().print(f"{name}: {path}", highlight=False, markup=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from amlp.config.digest import config_digest
 from amlp.config.masking import (
     AdaptiveRatioConfig,
     BlockwiseMaskingConfig,
+    CentrePriorConfig,
     ClusteringConfig,
     ConstantRatioConfig,
     GeodesicSaliencyConfig,
@@ -59,6 +60,7 @@ __all__ = [
     "AugmentationConfig",
     "BlockwiseMaskingConfig",
     "CategoryConsistencyConfig",
+    "CentrePriorConfig",
     "ClusteringConfig",
     "Config",
     "ConstantRatioConfig",

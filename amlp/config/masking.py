@@ -61,7 +61,18 @@ class KMeansConfig(Config):
     )
 
 
-ClusteringConfig = Annotated[GeodesicSaliencyConfig | KMeansConfig, Field(discriminator="rule")]
+class CentrePriorConfig(Config):
+    """Score a patch by its nearness to the image's centre: a control that sees no pixel."""
+
+    rule: Literal["centre"] = "centre"
+    width: float = Field(
+        0.5, gt=0, le=4, description="Standard deviation; 1 is from the centre to an edge"
+    )
+
+
+ClusteringConfig = Annotated[
+    GeodesicSaliencyConfig | KMeansConfig | CentrePriorConfig, Field(discriminator="rule")
+]
 
 
 class SoftSelectionConfig(Config):

@@ -9,7 +9,7 @@ from amlp.engine.diagnostics import (
 from amlp.engine.distributed import Processes, processes
 from amlp.engine.meter import Meter
 from amlp.engine.optimizer import build_optimizer, set_learning_rate
-from amlp.engine.reconstruction_sheet import write_reconstruction_sheet
+from amlp.engine.reconstruction_sheet import on_pixels, write_reconstruction_sheet
 from amlp.engine.result import RunResult
 from amlp.engine.run_folder import RunFolder
 from amlp.engine.schedule import learning_rate_factor
@@ -39,6 +39,7 @@ __all__ = [
     "learning_rate_factor",
     "mask_diagnostics",
     "mask_generator",
+    "on_pixels",
     "optimizer_state",
     "processes",
     "restore_optimizer",

@@ -42,9 +42,9 @@ def write_reconstruction_sheet(
         _row(
             _array(images[index]),
             _array(restored[index]),
-            lesion=_on_pixels(mask.lesion[index], grid),
-            masked=_on_pixels(mask.masked[index], grid),
-            error=heat_tile(_on_pixels(errors[index], grid), highest=highest),
+            lesion=on_pixels(mask.lesion[index], grid),
+            masked=on_pixels(mask.masked[index], grid),
+            error=heat_tile(on_pixels(errors[index], grid), highest=highest),
         )
         for index in range(len(images))
     ]
@@ -70,7 +70,8 @@ def _row(
     ]
 
 
-def _on_pixels(values: Tensor, grid: PatchGrid) -> NDArray[Any]:  # of the tensor's own type
+def on_pixels(values: Tensor, grid: PatchGrid) -> NDArray[Any]:  # of the tensor's own type
+    """Return one value a patch, (n,), as a (y, x) map of the image's pixels."""
     on_patches: NDArray[Any] = values.reshape(grid.rows, grid.columns).cpu().numpy()
     return on_patches.repeat(grid.patch_size, 0).repeat(grid.patch_size, 1)
 

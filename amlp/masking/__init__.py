@@ -10,8 +10,11 @@ from amlp.config import (
 )
 from amlp.masking.blockwise import BlockwiseMasking
 from amlp.masking.categories import Categories, Clustering
-from amlp.masking.geodesic_saliency import GeodesicSaliency
+from amlp.masking.centre_prior import CentrePrior
+from amlp.masking.geodesic_saliency import GeodesicSaliency, outside_patches
 from amlp.masking.k_means import KMeans
+from amlp.masking.noise import by_falling_noise, draw_noise
+from amlp.masking.patch_features import dark_patches, grey
 from amlp.masking.patch_selection import MaskedPatchSelection, build_clustering
 from amlp.masking.random_masking import RandomMasking
 from amlp.masking.ratio import masking_ratio, num_masked
@@ -20,6 +23,7 @@ from amlp.masking.strategy import MaskingStrategy
 __all__ = [
     "BlockwiseMasking",
     "Categories",
+    "CentrePrior",
     "Clustering",
     "GeodesicSaliency",
     "KMeans",
@@ -28,8 +32,13 @@ __all__ = [
     "RandomMasking",
     "build_clustering",
     "build_masking",
+    "by_falling_noise",
+    "dark_patches",
+    "draw_noise",
+    "grey",
     "masking_ratio",
     "num_masked",
+    "outside_patches",
 ]
 
 

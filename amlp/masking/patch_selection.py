@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from amlp.config import (
+    CentrePriorConfig,
     ClusteringConfig,
     GeodesicSaliencyConfig,
     HardSelectionConfig,
@@ -16,6 +17,7 @@ from amlp.config import (
     SoftSelectionConfig,
 )
 from amlp.masking.categories import Clustering
+from amlp.masking.centre_prior import CentrePrior
 from amlp.masking.geodesic_saliency import GeodesicSaliency
 from amlp.masking.k_means import KMeans
 from amlp.masking.noise import by_falling_noise, draw_noise
@@ -63,6 +65,8 @@ def build_clustering(config: ClusteringConfig, patch_size: int) -> Clustering:
             return GeodesicSaliency(config, patch_size)
         case KMeansConfig():
             return KMeans(config, patch_size)
+        case CentrePriorConfig():
+            return CentrePrior(config, patch_size)
         case _:
             assert_never(config)
 

@@ -64,13 +64,38 @@ def test_every_field_is_explained(amlp: Amlp, capsys: pytest.CaptureFixture[str]
     assert "optimizer.lr" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["pretrain", "finetune", "evaluate", "predict", "phantom"])
+@pytest.mark.parametrize(
+    "command", ["pretrain", "finetune", "evaluate", "predict", "inspect", "phantom"]
+)
 def test_help_shows_an_example(
     command: str, amlp: Amlp, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert amlp(command, "--help") == 0
 
     assert f"Example: amlp {command}" in capsys.readouterr().out
+
+
+def test_an_inspection_shows_lift_beside_its_controls(
+    amlp: Amlp, phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--image_size", 64, "--patch_size", 8, "--pictures", 3, "--only", "train")
+    rule = ("--masking.clustering.rule", "k_means")
+
+    code = amlp("inspect", phantoms, "--out", tmp_path, *options, *rule)
+
+    assert code == 0
+    shown = capsys.readouterr().out
+    assert "oracle" in shown
+    assert (tmp_path / "inspect.json").is_file()
+    assert (tmp_path / "inspect-01.png").is_file()
+
+
+def test_an_inspection_of_random_masking_is_code_2(
+    amlp: Amlp, phantoms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert amlp("inspect", phantoms, "--out", tmp_path, "--preset", "mae") == 2
+
+    assert "random has no clustering" in capsys.readouterr().err
 
 
 def test_an_unknown_field_is_one_line_and_code_2(

@@ -81,7 +81,7 @@ class _Watch:
         self._settings: Settings = resources.settings
         self._fence = fence
         self._stop = stop
-        self.asked: Literal["", "cancel", "preempt", "fenced"] = ""
+        self.asked: Literal["", "cancel", "pause", "preempt", "fenced"] = ""
         now = time.monotonic()
         self._timing = _Timing(now, now + self._settings.heartbeat_seconds)
         self._process = TrainingProcess(self._settings, fence)
@@ -137,6 +137,9 @@ class _Watch:
         match standing:
             case "running":
                 self._process.resume()
+            case "pausing":
+                self._process.resume()
+                self._ask("pause")
             case "cancelling":
                 self._process.resume()
                 self._ask("cancel")
@@ -144,7 +147,7 @@ class _Watch:
                 self.asked = "fenced"
                 self._process.kill()
 
-    def _ask(self, wish: Literal["cancel", "preempt"]) -> None:
+    def _ask(self, wish: Literal["cancel", "pause", "preempt"]) -> None:
         if self.asked == wish:
             return
         if not self.asked:

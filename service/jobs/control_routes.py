@@ -8,7 +8,7 @@ from service.auth.dependencies import Principal, require
 from service.dependencies import ResourcesDep
 from service.errors import Conflict
 from service.jobs import lifecycle, pausing, successors
-from service.jobs.routes import JobPath, accepted
+from service.jobs.routes import IdempotencyKey, JobPath, accepted
 from service.jobs.schemas import ExtensionRequest, JobView
 from service.problems import PROBLEM_RESPONSES, problem_responses
 
@@ -79,11 +79,14 @@ def retry_job(
     resources: ResourcesDep,
     principal: Submitter,
     response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """Queue a new job that asks for the same; the failed or cancelled one stays as it is."""
     with resources.database.write() as session:
-        job = successors.retry_as_new(session, principal.tenant_id, job_id)
-    return accepted(resources, job, response)
+        job, is_replayed = successors.retry_as_new(
+            session, principal.tenant_id, job_id, idempotency_key=idempotency_key
+        )
+    return accepted(resources, job, response, is_replayed=is_replayed)
 
 
 @router.post(
@@ -98,8 +101,15 @@ def extend_job(
     resources: ResourcesDep,
     principal: Submitter,
     response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """Queue a new job that continues from the last checkpoint of a training that succeeded."""
     with resources.database.write() as session:
-        job = successors.extend(session, principal.tenant_id, job_id, epochs=request.epochs)
-    return accepted(resources, job, response)
+        job, is_replayed = successors.extend(
+            session,
+            principal.tenant_id,
+            job_id,
+            epochs=request.epochs,
+            idempotency_key=idempotency_key,
+        )
+    return accepted(resources, job, response, is_replayed=is_replayed)

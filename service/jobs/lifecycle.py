@@ -65,7 +65,7 @@ def submit(session: Session, new: NewJob) -> tuple[Job, bool]:
     """
     try:
         with session.begin_nested():
-            job = insert(session, new)
+            job = _insert(session, new)
     except IntegrityError:  # another request with this key came first
         job_before = find_replayed(session, new.tenant_id, new.idempotency_key, new.spec_sha256)
         if job_before is None:
@@ -251,8 +251,7 @@ def lock_job(session: Session, tenant_id: str, job_id: str) -> Job:
     return job
 
 
-def insert(session: Session, new: NewJob) -> Job:
-    """Insert a queued job and its first event."""
+def _insert(session: Session, new: NewJob) -> Job:
     job = Job(
         id=new_id("job"),
         tenant_id=new.tenant_id,

@@ -72,9 +72,7 @@ def submit_job(
         if job is None:
             new = resolve_request(session, request, submitter)
             job, is_replayed = lifecycle.submit(session, new)
-    if is_replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return accepted(resources, job, response)
+    return accepted(resources, job, response, is_replayed=is_replayed)
 
 
 @router.get("", summary="List jobs")
@@ -204,8 +202,12 @@ async def stream_events(
         yield event
 
 
-def accepted(resources: Resources, job: Job, response: Response) -> JobView:
+def accepted(
+    resources: Resources, job: Job, response: Response, *, is_replayed: bool = False
+) -> JobView:
     """Return the answer that a job was queued, and wake a worker for it."""
+    if is_replayed:
+        response.headers["Idempotency-Replayed"] = "true"
     if job.state == "QUEUED":
         resources.queue.publish(job.id)  # best effort: the row is queued whether or not it arrives
     response.headers["Location"] = f"/v1/jobs/{job.id}"

@@ -186,7 +186,7 @@ def test_extension_goes_on_where_the_finished_job_ended(
     job = submit()
     run_job(worker_resources, owner="w", stop=threading.Event())
     with worker_resources.database.write() as session:
-        longer = successors.extend(session, "default", job.id, epochs=2)
+        longer, _ = successors.extend(session, "default", job.id, epochs=2)
 
     run_job(worker_resources, owner="w", stop=threading.Event())
 
@@ -204,7 +204,7 @@ def test_extension_whose_checkpoint_is_gone_does_not_begin_from_zero(
     job = submit()
     run_job(worker_resources, owner="w", stop=threading.Event())
     with worker_resources.database.write() as session:
-        longer = successors.extend(session, "default", job.id, epochs=2)
+        longer, _ = successors.extend(session, "default", job.id, epochs=2)
     storage = worker_resources.storage
     storage.delete(storage.keys(longer.spec["continues"]["key"]))
 

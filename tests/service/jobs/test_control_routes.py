@@ -65,6 +65,20 @@ def test_finished_training_is_extended_by_a_new_job(
     assert answer.json()["config"]["schedule"]["epochs"] == 250
 
 
+def test_repeated_extension_is_answered_with_the_first_job(
+    client: TestClient, headers: Headers, resources: Resources, address: str
+) -> None:
+    succeed(resources, address.rpartition("/")[2])
+    keyed = headers | {"Idempotency-Key": "7f3a"}
+
+    first, second = (
+        client.post(f"{address}/extend", json={"epochs": 50}, headers=keyed) for _ in range(2)
+    )
+
+    assert second.json()["id"] == first.json()["id"]
+    assert second.headers["Idempotency-Replayed"] == "true"
+
+
 @pytest.mark.parametrize("body", [{}, {"epochs": 0}, {"epochs": 1.5}, {"epochs": 1, "lr": 1}])
 def test_extension_that_does_not_say_how_long_is_refused(
     client: TestClient, headers: Headers, address: str, body: dict[str, Any]

@@ -49,7 +49,7 @@ def test_retry_of_an_ended_job_is_a_new_job(any_resources: Resources, submit: Su
     job = submit(any_resources, idempotency_key="k1")
     move(any_resources, lifecycle.cancel, "default", job.id)
 
-    again = move(any_resources, successors.retry_as_new, "default", job.id)
+    again, _ = move(any_resources, successors.retry_as_new, "default", job.id)
 
     assert (again.state, again.parent_id) == ("QUEUED", job.id)
     with any_resources.database.read() as session:
@@ -66,12 +66,45 @@ def test_job_that_has_not_ended_cannot_be_retried(any_resources: Resources, subm
 def test_extension_is_a_longer_job_from_the_last_checkpoint(
     any_resources: Resources, ended: Job
 ) -> None:
-    longer = move(any_resources, successors.extend, "default", ended.id, epochs=5)
+    longer, _ = move(any_resources, successors.extend, "default", ended.id, epochs=5)
 
     assert (longer.state, longer.parent_id, longer.attempt) == ("QUEUED", ended.id, 0)
     assert longer.spec["config"]["schedule"]["epochs"] == 25
     assert longer.spec["continues"] == {"key": "jobs/step-00000020", "name": "step-00000020"}
     assert ended.spec["config"]["schedule"]["epochs"] == 20
+
+
+def test_same_key_extends_once_and_refuses_another_request(
+    any_resources: Resources, ended: Job
+) -> None:
+    def ask(epochs: int) -> tuple[Job, bool]:
+        return move(
+            any_resources,
+            successors.extend,
+            "default",
+            ended.id,
+            epochs=epochs,
+            idempotency_key="k1",
+        )
+
+    (first, was_known), (second, is_known) = ask(5), ask(5)
+
+    assert (second.id, was_known, is_known) == (first.id, False, True)
+    with pytest.raises(Unprocessable, match="from a different request"):
+        ask(6)
+
+
+def test_same_key_retries_once(any_resources: Resources, submit: Submit) -> None:
+    job = submit(any_resources)
+    move(any_resources, lifecycle.cancel, "default", job.id)
+
+    answers = [
+        move(any_resources, successors.retry_as_new, "default", job.id, idempotency_key="k1")
+        for _ in range(2)
+    ]
+
+    assert answers[0][0].id == answers[1][0].id
+    assert [is_known for _, is_known in answers] == [False, True]
 
 
 def test_extension_beyond_what_a_run_may_have_is_refused(

@@ -12,6 +12,7 @@ from service.auth.routes import router as auth_router
 from service.datasets.routes import router as datasets_router
 from service.datasets.version_routes import router as versions_router
 from service.health import router as health_router
+from service.jobs.control_routes import router as job_control_router
 from service.jobs.reconciler import Reconciler
 from service.jobs.routes import router as jobs_router
 from service.logs import configure_logging
@@ -51,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         datasets_router,
         versions_router,
         jobs_router,
+        job_control_router,
         models_router,
         segmentation_router,
     ):

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     retry_base_seconds: float = Field(
         30.0, ge=0, description="First wait before a retry; grows 4 x"
     )
+    stall_seconds: float = Field(
+        600.0, gt=0, description="A training without a step for so long may have stalled"
+    )
     queue_ttl_seconds: float = Field(
         7 * 86400.0, gt=0, description="A job waits no longer than this"
     )

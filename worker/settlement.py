@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.jobs import lifecycle
 from service.jobs.completion import Produced, complete
+from service.jobs.pausing import hold
 from service.jobs.reasons import FailureReason, with_advice
 from service.jobs.tables import Job
 from service.jobs.transition import Fence, crashes
@@ -35,7 +36,7 @@ class Ending:
     """
 
     exit_code: int
-    asked: Literal["", "cancel", "preempt", "fenced"]
+    asked: Literal["", "cancel", "pause", "preempt", "fenced"]
     outcome: Outcome | None
     memory_ran_out: bool = False
 
@@ -76,15 +77,15 @@ def _move(session: Session, fence: Fence, ending: Ending, base_seconds: float) -
             )
             return complete(session, fence, produced)
         case Outcome(status="stopped"):
-            return lifecycle.preempt(session, fence)
+            return hold(session, fence) or lifecycle.preempt(session, fence)
         case Outcome() as outcome:
             error = _error(outcome.reason, outcome.code, outcome.message)
             retried = outcome.retryable and lifecycle.retry_later(
                 session, fence, reason=outcome.reason, error=error, base_seconds=base_seconds
             )
             return retried or lifecycle.fail(session, fence, reason=outcome.reason, error=error)
-        case None if ending.asked == "preempt":  # it did not stop in time and was killed
-            return lifecycle.preempt(session, fence)
+        case None if ending.asked in {"pause", "preempt"}:  # did not stop in time and was killed
+            return hold(session, fence) or lifecycle.preempt(session, fence)
         case None:
             return _crash(session, fence, ending, base_seconds)
 

@@ -9,7 +9,7 @@ from typing import Any
 from amlp.errors import Cancelled, CheckpointError
 from service.datasets.tables import DatasetVersion
 from service.jobs.recording import checkpoints
-from service.jobs.tables import Job, JobArtifact
+from service.jobs.tables import Job
 from service.jobs.transition import Fence
 from service.models.tables import ModelVersion
 from service.resources import Resources
@@ -38,7 +38,7 @@ def stage(resources: Resources, fence: Fence) -> Iterator[Staged]:
     Raises:
         Cancelled: the job has passed to another attempt.
         DataError: the data set's stored files are not what its manifest says.
-        CheckpointError: the stored model is gone.
+        CheckpointError: the stored model, or the checkpoint of the extended job, is gone.
     """
     settings, storage = resources.settings, resources.storage
     workspace = Workspace.of(settings, fence)
@@ -49,21 +49,30 @@ def stage(resources: Resources, fence: Fence) -> Iterator[Staged]:
         version = session.get_one(DatasetVersion, job.dataset_version_id)
         model_id = job.base_model_version_id
         model = None if model_id is None else session.get_one(ModelVersion, model_id)
-        former = checkpoints(session, fence.job_id)
+        former = [(one.key, one.name) for one in checkpoints(session, fence.job_id)]
+        if continued := job.spec.get("continues"):
+            former.append((continued["key"], continued["name"]))
     cache = DatasetCache(workspace.datasets, max_bytes=settings.dataset_cache_bytes)
     with cache.hold(storage, version) as data:
         _fetch_checkpoints(storage, former, workspace.out / _CHECKPOINTS_NAME)
         if model is not None and not _fetch_folder(storage, model.key, workspace.init):
             raise CheckpointError(f"the stored files of {model.name}@{model.number} are gone")
         init = workspace.init if model else None
+        _check_continued(job.spec, workspace.out / _CHECKPOINTS_NAME)
         yield Staged(job.spec["config"], data, workspace.out, init)
 
 
-def _fetch_checkpoints(storage: Storage, former: Sequence[JobArtifact], folder: Path) -> None:
-    for artifact in former:
-        target = folder / artifact.name
+def _fetch_checkpoints(storage: Storage, former: Sequence[tuple[str, str]], folder: Path) -> None:
+    for key, name in former:
+        target = folder / name
         if not target.exists():  # attempts may have written the same step
-            _fetch_folder(storage, artifact.key, target)
+            _fetch_folder(storage, key, target)
+
+
+def _check_continued(spec: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to begin an extension from zero."""
+    if "continues" in spec and not folder.exists():
+        raise CheckpointError("the stored checkpoint of the job that this one extends is gone")
 
 
 def _fetch_folder(storage: Storage, key: str, folder: Path) -> bool:

@@ -21,6 +21,7 @@ from worker.failures import describe_failure
 from worker.memory import MemoryWatch
 from worker.outcome import Outcome
 from worker.settlement import Ending, settle
+from worker.stall import StallGuard
 from worker.training_process import TrainingProcess
 from worker.workspace import open_workspace, sweep_workspaces
 
@@ -81,11 +82,12 @@ class _Watch:
         self._settings: Settings = resources.settings
         self._fence = fence
         self._stop = stop
-        self.asked: Literal["", "cancel", "preempt", "fenced"] = ""
+        self.asked: Literal["", "cancel", "pause", "preempt", "fenced"] = ""
         now = time.monotonic()
         self._timing = _Timing(now, now + self._settings.heartbeat_seconds)
         self._process = TrainingProcess(self._settings, fence)
         self._memory = MemoryWatch(self._process.pid)
+        self._stall = StallGuard(resources, fence, self._process.pid)
 
     @property
     def memory_ran_out(self) -> bool:
@@ -107,6 +109,8 @@ class _Watch:
             self._ask("preempt")
         try:
             standing = self._prove()
+            if standing == "running":
+                self._stall.look()
         except DBAPIError as error:
             self._endure(error)
         else:
@@ -137,6 +141,9 @@ class _Watch:
         match standing:
             case "running":
                 self._process.resume()
+            case "pausing":
+                self._process.resume()
+                self._ask("pause")
             case "cancelling":
                 self._process.resume()
                 self._ask("cancel")
@@ -144,7 +151,7 @@ class _Watch:
                 self.asked = "fenced"
                 self._process.kill()
 
-    def _ask(self, wish: Literal["cancel", "preempt"]) -> None:
+    def _ask(self, wish: Literal["cancel", "pause", "preempt"]) -> None:
         if self.asked == wish:
             return
         if not self.asked:

@@ -31,6 +31,7 @@ from worker.narration import finite
 from worker.outcome import Outcome
 from worker.reporter import Reporter
 from worker.staging import stage
+from worker.stall import answer_with_stacks
 from worker.uploads import INFO_NAME, upload_evaluation, upload_model
 from worker.verbs import run_verb
 from worker.workspace import Workspace
@@ -55,6 +56,7 @@ def main() -> None:
         try:
             _stop_on_sigterm(reporter, stop, settings.stop_grace_seconds)
             follow_parent(signal.SIGTERM, parent=arguments.parent)
+            answer_with_stacks(Workspace.of(settings, fence).stacks)
             outcome = _attempt(resources, fence, reporter)
         except Cancelled as error:
             reporter.close()

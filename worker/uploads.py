@@ -82,6 +82,20 @@ def upload_evaluation(storage: Storage, fence: Fence, report: Path) -> NewArtifa
     return _put_artifact(storage, artifact, report)
 
 
+def upload_log(storage: Storage, fence: Fence, path: Path, *, step: int) -> NewArtifact:
+    """Store what a stalled attempt wrote about itself."""
+    name = f"stacks-{step:08d}.txt"
+    artifact = NewArtifact(
+        kind="log",
+        name=name,
+        key=f"{attempt_prefix(fence)}/logs/{name}",
+        sha256="",
+        num_bytes=0,
+        step=step,
+    )
+    return _put_artifact(storage, artifact, path)
+
+
 def attempt_prefix(fence: Fence) -> str:
     """Return the key below which everything of an attempt lies."""
     return f"jobs/{fence.job_id}/e{fence.epoch}"

@@ -39,6 +39,11 @@ class Workspace:
         return self.folder / "init"
 
     @property
+    def stacks(self) -> Path:
+        """File to which the training process writes its stacks when it is asked."""
+        return self.folder / "stacks.txt"
+
+    @property
     def outcome(self) -> Path:
         """File that the training process leaves at its end."""
         return self.folder / "outcome.json"

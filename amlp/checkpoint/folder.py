@@ -1,6 +1,7 @@
 """The folder that collects a run's checkpoints: which are there, which to keep, which is best."""
 
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,8 +27,12 @@ def best_checkpoint(folder: Path, metric: str) -> Path | None:
 
 
 def prune_checkpoints(folder: Path, *, metric: str | None) -> None:
-    """Remove all but the last three checkpoints and the best, with leftovers of broken writes."""
+    """Remove all but the last three checkpoints, the best, and the last of an epoch's end.
+
+    Leftovers of broken writes go too.
+    """
     keep = set(list_checkpoints(folder)[-_KEEP_LAST:])
+    keep |= {path for path in [_last_of_epoch_end(folder)] if path is not None}
     if metric is not None and (best := best_checkpoint(folder, metric)) is not None:
         keep.add(best)
     for path in list_checkpoints(folder):
@@ -64,6 +69,18 @@ def find_checkpoint(path: Path, *, metric: str = "validation/dice") -> Path:
     if checkpoints := list_checkpoints(folder):
         return checkpoints[-1]
     raise CheckpointError(f"{path.name} is neither a checkpoint nor a run with checkpoints")
+
+
+def _last_of_epoch_end(folder: Path) -> Path | None:
+    """Return the newest checkpoint with metrics; one that was written at a stop has none."""
+    return next((path for path in reversed(list_checkpoints(folder)) if _metrics(path)), None)
+
+
+def _metrics(path: Path) -> Mapping[str, float]:
+    try:
+        return read_info(path).metrics
+    except CheckpointError:
+        return {}
 
 
 def _score(path: Path, metric: str) -> tuple[float, int] | None:

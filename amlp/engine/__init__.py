@@ -15,7 +15,8 @@ from amlp.engine.run_folder import RunFolder
 from amlp.engine.schedule import learning_rate_factor
 from amlp.engine.seeding import deterministic_kernels, mask_generator, seed_network
 from amlp.engine.sheet import Tile, display_tile, heat_tile, histogram_tile, tint, write_sheet
-from amlp.engine.trainer import Losses, Moment, Task, Trainer
+from amlp.engine.task import Losses, Moment, Task
+from amlp.engine.trainer import Trainer
 from amlp.engine.training_state import optimizer_state, restore_optimizer
 
 __all__ = [

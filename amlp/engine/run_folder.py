@@ -50,10 +50,13 @@ class RunFolder:
         self._best_metric = best_metric
         self._emit = emit
 
-    def restore(self, network: nn.Module) -> tuple[CheckpointInfo, dict[str, Tensor]] | None:
+    def restore(
+        self, network: nn.Module, *, of_epoch_ends: bool = False
+    ) -> tuple[CheckpointInfo, dict[str, Tensor]] | None:
         """Load the newest sound checkpoint into `network`; None where the run has none yet.
 
-        Damaged checkpoints are set aside with a note.
+        Damaged checkpoints are set aside with a note. With `of_epoch_ends` those without metrics
+        are passed over: they were written at a stop.
 
         Raises:
             CheckpointError: all of them are damaged, or they belong to another run.
@@ -65,6 +68,8 @@ class RunFolder:
             except CheckpointError as error:
                 self._emit(Note(f"{path.name} is damaged ({error}); trying the one before"))
                 set_aside(path)
+                continue
+            if of_epoch_ends and not info.metrics:
                 continue
             self._check_same_run(info)
             load_weights(network, weights)
@@ -109,7 +114,10 @@ class RunFolder:
         return folder / f"{kind}-{step:08d}.png"
 
     def _check_same_run(self, info: CheckpointInfo) -> None:
-        if info.config != self._info.config:
+        if self._extends(info):
+            epochs = self._info.config["schedule"]["epochs"]
+            self._emit(Note(f"extends a run that ended after {info.epoch} epochs to {epochs}"))
+        elif info.config != self._info.config:
             changed = sorted(
                 key
                 for key in info.config.keys() | self._info.config.keys()
@@ -124,3 +132,12 @@ class RunFolder:
                 f"the folder holds checkpoints of a run on data set {info.dataset_digest[:19]}, "
                 f"expected {self._info.dataset_digest[:19]}"
             )
+
+    def _extends(self, info: CheckpointInfo) -> bool:
+        """Whether this run is the ended one of `info` with more epochs and all else equal."""
+        before, now = (one.get("schedule", {}) for one in (info.config, self._info.config))
+        planned = before.get("epochs", -1)
+        if not info.epoch == planned < now.get("epochs", 0):
+            return False
+        longer = {**before, "epochs": now["epochs"]}
+        return {**info.config, "schedule": longer} == self._info.config

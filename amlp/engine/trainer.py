@@ -1,81 +1,32 @@
 """The loop that pretraining and fine-tuning share: updates, events, checkpoints, exact resuming."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
-from torch.optim import AdamW
 
 from amlp.checkpoint import CheckpointInfo
-from amlp.config import FinetuneConfig, PretrainConfig
 from amlp.data import Batch, BatchSource, epoch_order, epoch_uniforms
 from amlp.engine.distributed import Processes
 from amlp.engine.meter import Meter
 from amlp.engine.optimizer import set_learning_rate
+from amlp.engine.rollback import Rollback
 from amlp.engine.run_folder import RunFolder
 from amlp.engine.schedule import learning_rate_factor
 from amlp.engine.seeding import deterministic_kernels, seed_network
+from amlp.engine.task import Moment, Task, TrainingRun
 from amlp.engine.training_state import optimizer_state, restore_optimizer
-from amlp.errors import Cancelled, ConfigError
-from amlp.events import EpochDone, Event, Listener, Picture, Started, Step
+from amlp.errors import Cancelled, ConfigError, Diverged
+from amlp.events import EpochDone, Event, Listener, Note, Picture, Started, Step
 from amlp.precision import autocast
 
 _SECONDS_BETWEEN_STEP_EVENTS = 0.2
 _STEPS_BETWEEN_AGREEMENTS = 10
 _SPEED_SMOOTHING = 0.9
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Where in the run an update is: `step` and `epoch` from 0."""
-
-    step: int
-    epoch: int
-    num_epochs: int
-    rank: int
-
-    @property
-    def progress(self) -> float:
-        """Epochs done over epochs in all, in [0, 1)."""
-        return self.epoch / self.num_epochs
-
-
-TrainingRun = PretrainConfig | FinetuneConfig
-
-Losses = Callable[[nn.Module, Batch, Moment], Mapping[str, Tensor]]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a verb gives the loop.
-
-    Attributes:
-        network: trained in place.
-        optimizer: over the parameters of `network`.
-        source: the training samples.
-        losses: scalars of a batch by name; `loss/total` is minimised. It calls the network it is
-            given, which averages gradients over processes.
-        info: provenance to write into every checkpoint.
-        validate: metrics after an epoch.
-        draw: writes a picture of the network's work to a path.
-        picture: kind of that picture.
-        best_metric: which of the metrics, where there is one, decides the best checkpoint.
-    """
-
-    network: nn.Module
-    optimizer: AdamW
-    source: BatchSource
-    losses: Losses
-    info: CheckpointInfo
-    validate: Callable[[], Mapping[str, float]]
-    draw: Callable[[Path], None]
-    picture: str
-    best_metric: str | None = None
 
 
 class Trainer:
@@ -98,9 +49,11 @@ class Trainer:
         self._batch_size = _batch_size(config, task.source, processes)
         self._network = processes.wrap(task.network)
         self._meter = Meter()
+        self._rollback = Rollback(task.network)
         self._steps_per_epoch = len(task.source) // self._batch_size
         self._total_steps = self._steps_per_epoch * config.schedule.epochs
         self._step = 0
+        self._written_step = -1
         self._drawn_epoch = -1
         self._order = np.empty(0, dtype=np.int64)
         self._uniforms = np.empty((0, 0))
@@ -113,7 +66,8 @@ class Trainer:
 
         Raises:
             Cancelled: the listener asked to stop; a checkpoint of this moment was written.
-            Diverged: a loss became non-finite; nothing of it was written.
+            Diverged: a loss became non-finite, and again after each rollback, of which a single
+                process makes two; nothing of it was written.
             CheckpointError: every checkpoint in the folder is damaged, or of another run.
             StorageFull: no space for a checkpoint.
         """
@@ -121,20 +75,24 @@ class Trainer:
             self._resume()
             self._task.network.train()
             while self._step < self._total_steps:
-                self._obey()
-                self._update()
-                if self._step % self._steps_per_epoch == 0:
-                    self._end_epoch()
-                elif time.monotonic() - self._heard_at > _SECONDS_BETWEEN_STEP_EVENTS:
-                    self._report()
+                try:
+                    self._advance()
+                except Diverged as error:
+                    self._roll_back(error)
+
+    def _advance(self) -> None:
+        self._obey()
+        self._update()
+        if self._step % self._steps_per_epoch == 0:
+            self._end_epoch()
+        elif time.monotonic() - self._heard_at > _SECONDS_BETWEEN_STEP_EVENTS:
+            self._report()
 
     def _resume(self) -> None:
         restored = self._folder.restore(self._task.network)
         if restored is not None:
-            info, state = restored
-            restore_optimizer(self._task.network, self._task.optimizer, state)
-            self._meter.restore(state)
-            self._step = self._heard_step = info.step
+            self._rollback.restore(restored[1])
+            self._go_on_from(*restored)
         self._emit(
             Started(
                 total_steps=self._total_steps,
@@ -146,12 +104,39 @@ class Trainer:
             )
         )
 
+    def _go_on_from(self, info: CheckpointInfo, state: Mapping[str, Tensor]) -> None:
+        restore_optimizer(self._task.network, self._task.optimizer, state)
+        self._meter = Meter()
+        self._meter.restore(state)
+        self._step = self._heard_step = self._written_step = info.step
+        if info.metrics:
+            self._rollback.forget_first_weights()
+
+    def _roll_back(self, error: Diverged) -> None:
+        """Go back to the last epoch's end that was kept: stops in between change no result."""
+        if self._processes.world > 1:
+            raise error  # each process would find out at another update
+        number = self._rollback.count(error)
+        if restored := self._folder.restore(self._task.network, of_epoch_ends=True):
+            self._go_on_from(*restored)
+        else:
+            self._rollback.begin_again(self._task.network, error)
+            self._task.optimizer.state.clear()
+            self._meter = Meter()
+            self._step = self._heard_step = 0
+        self._emit(
+            Note(
+                f"{error}: rollback {number} to step {self._step}, "
+                f"from here at {self._rollback.factor:g} times the learning rate"
+            )
+        )
+
     def _obey(self) -> None:
         alone = self._processes.world == 1
         if not alone and self._step % _STEPS_BETWEEN_AGREEMENTS:
             return  # asking the first process makes all of them wait for each other
         if self._processes.agree(self._processes.is_first and self._listener.should_stop()):
-            self._processes.first_does(lambda: self._write({}))
+            self._processes.first_does(self._write_unless_written)
             raise Cancelled(f"stopped at step {self._step} of {self._total_steps} as asked")
 
     def _update(self) -> None:
@@ -162,7 +147,8 @@ class Trainer:
             total_steps=self._total_steps,
             warmup_fraction=config.schedule.warmup_fraction,
         )
-        set_learning_rate(self._task.optimizer, config.optimizer.lr * factor)
+        rate = config.optimizer.lr * self._rollback.factor
+        set_learning_rate(self._task.optimizer, rate * factor)
         seed_network(config.seed, step=self._step, rank=self._processes.rank)
         with autocast(config.precision, self._processes.device):
             values = self._task.losses(self._network, batch, moment)
@@ -211,9 +197,14 @@ class Trainer:
         if is_last or is_due:
             self._draw(epochs_done - 1)
 
+    def _write_unless_written(self) -> None:
+        if self._written_step != self._step:  # an epoch's end would lose its metrics
+            self._write({})
+
     def _write(self, metrics: Mapping[str, float]) -> None:
         network = self._task.network
-        state = optimizer_state(network, self._task.optimizer) | self._meter.state()
+        state = optimizer_state(network, self._task.optimizer)
+        state |= self._meter.state() | self._rollback.state()
         self._folder.write(
             weights=network.state_dict(),
             state=state,
@@ -223,6 +214,9 @@ class Trainer:
                 "metrics": dict(metrics),
             },
         )
+        self._written_step = self._step
+        if metrics:
+            self._rollback.forget_first_weights()
 
     def _draw(self, epoch: int) -> None:
         path = self._folder.picture_path(self._task.picture, self._step)

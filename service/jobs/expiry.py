@@ -57,7 +57,7 @@ def expire_queued(session: Session, *, ttl_seconds: float) -> list[Job]:
         .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
         .where(Dataset.deleted_at.is_not(None))
     )
-    stale = Job.next_run_at < db_now() - ttl_seconds
+    stale = (Job.next_run_at < db_now() - ttl_seconds, Job.pause_requested_at.is_(None))
     gone = {"code": "dataset-deleted", "message": "the data set was deleted before the job ran"}
     late = {"code": "expired", "message": f"no worker took the job within {ttl_seconds:.0f} s"}
     return [
@@ -70,7 +70,7 @@ def expire_queued(session: Session, *, ttl_seconds: float) -> list[Job]:
         *apply_move(
             session,
             Move("QUEUED", "FAILED", actor="reconciler", reason="expired"),
-            [stale],
+            stale,
             finished() | {"error": late},
         ),
     ]

@@ -12,8 +12,10 @@ T8   QUEUED     -> CANCELLED   cancel
 T9   RUNNING    -> CANCELLING  cancel
 T10  CANCELLING -> CANCELLED   confirm_cancelled by the owner, expiry.force_cancels
 T11  CANCELLING -> SUCCEEDED   never: a run that finished after its cancel is CANCELLED
-T12  terminal   -> a new job   retry_as_new
+T12  terminal   -> a new job   successors.retry_as_new, successors.extend
 T13  QUEUED     -> FAILED      expiry.expire_queued: waited too long, or its data is gone
+T14  QUEUED     -> QUEUED      pausing.pause: nobody claims it; RUNNING -> QUEUED: pausing.hold
+T15  QUEUED     -> QUEUED      pausing.resume
 
 Time is the database's clock only. `None` from an owner's transition means that its guard did not
 hold: the job was cancelled, or the owner is fenced off.
@@ -34,7 +36,7 @@ from service.jobs.reasons import CRASH_REASONS, FailureReason
 from service.jobs.tables import Job, JobArtifact, JobEvent
 from service.jobs.transition import Fence, Move, apply_move, crashes, finished, queued_again
 
-Standing = Literal["running", "cancelling", "fenced"]
+Standing = Literal["running", "pausing", "cancelling", "fenced"]
 
 RETRY_GROWTH = 4.0
 RETRY_JITTER = 0.25
@@ -101,6 +103,7 @@ def claim(
         Job.state == "QUEUED",
         Job.next_run_at <= db_now(),
         Job.cancel_requested_at.is_(None),
+        Job.pause_requested_at.is_(None),
         Job.attempt < Job.max_attempts,
     )
     chosen = job_id or (
@@ -129,23 +132,24 @@ def claim(
 
 def heartbeat(session: Session, fence: Fence, *, lease_seconds: float) -> Standing:
     """T2: prolong the lease; tell the owner whether to go on, stop politely or stop at once."""
-    prolonged = session.scalar(
+    session.execute(
         update(Job)
         .where(*fence.holds("RUNNING"))
         .values(lease_until=db_now() + lease_seconds)
-        .returning(Job.id)
+        .execution_options(synchronize_session=False)
     )
-    return standing(session, fence) if prolonged is None else "running"
+    return standing(session, fence)
 
 
 def standing(session: Session, fence: Fence) -> Standing:
     """Return how the owner stands, without prolonging its lease."""
-    row = session.execute(select(Job.state, Job.epoch).where(Job.id == fence.job_id)).one_or_none()
+    columns = (Job.state, Job.epoch, Job.pause_requested_at)
+    row = session.execute(select(*columns).where(Job.id == fence.job_id)).one_or_none()
     if row is None or row.epoch != fence.epoch:
         return "fenced"
     match row.state:
         case "RUNNING":
-            return "running"
+            return "running" if row.pause_requested_at is None else "pausing"
         case "CANCELLING":
             return "cancelling"
         case _:
@@ -215,14 +219,7 @@ def cancel(session: Session, tenant_id: str, job_id: str) -> Job:
         NotFound: no such job.
         Conflict: the job has ended.
     """
-    job = session.scalar(
-        select(Job)
-        .where(Job.id == job_id, Job.tenant_id == tenant_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if job is None:
-        raise NotFound(f"there is no job {job_id}")
+    job = lock_job(session, tenant_id, job_id)
     asked = {"cancel_requested_at": db_now()}
     match job.state:
         case "QUEUED":
@@ -237,29 +234,21 @@ def cancel(session: Session, tenant_id: str, job_id: str) -> Job:
             raise Conflict(f"job {job_id} is {job.state}; only a job that has not ended can stop")
 
 
-def retry_as_new(session: Session, tenant_id: str, job_id: str) -> Job:
-    """T12: submit what the ended job was asked for again; the ended row never moves.
+def lock_job(session: Session, tenant_id: str, job_id: str) -> Job:
+    """Return a job that nobody else moves until this transaction ends.
 
     Raises:
-        NotFound: no such job.
-        Conflict: the job has not ended, or has succeeded.
+        NotFound: there is none.
     """
-    job = session.scalar(select(Job).where(Job.id == job_id, Job.tenant_id == tenant_id))
+    job = session.scalar(
+        select(Job)
+        .where(Job.id == job_id, Job.tenant_id == tenant_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
     if job is None:
         raise NotFound(f"there is no job {job_id}")
-    if job.state not in {"FAILED", "CANCELLED"}:
-        raise Conflict(f"job {job_id} is {job.state}; expected FAILED or CANCELLED")
-    again = NewJob(
-        tenant_id=tenant_id,
-        kind=job.kind,
-        spec=job.spec,
-        spec_sha256=job.spec_sha256,
-        dataset_version_id=job.dataset_version_id,
-        base_model_version_id=job.base_model_version_id,
-        max_attempts=job.max_attempts,
-        parent_id=job.id,
-    )
-    return _insert(session, again)
+    return job
 
 
 def _insert(session: Session, new: NewJob) -> Job:

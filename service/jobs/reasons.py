@@ -17,8 +17,8 @@ FailureReason = Literal[
     "poison",
     "internal",
 ]
-"""Reasons of attempts that failed; the others are `preempted`, `cancelled`, `expired` and
-`dataset_deleted`."""
+"""Reasons of attempts that failed; the others are `preempted`, `paused`, `resumed`, `cancelled`,
+`expired` and `dataset_deleted`."""
 
 CRASH_REASONS: tuple[FailureReason, ...] = ("crashed", "oom_killed", "poison")
 """Reasons of attempts whose process ended without a word, which its supervisor saw."""

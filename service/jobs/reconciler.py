@@ -106,7 +106,11 @@ def _take_unpublished(session: Session) -> list[str]:
     num_workers = session.scalar(owners) or 0
     oldest = (
         select(Job.id)
-        .where(Job.state == "QUEUED", Job.next_run_at <= db_now())
+        .where(
+            Job.state == "QUEUED",
+            Job.next_run_at <= db_now(),
+            Job.pause_requested_at.is_(None),
+        )
         .order_by(Job.next_run_at, Job.id)
         .limit(WAKEUPS_A_WORKER * (num_workers + 1))
         .subquery()

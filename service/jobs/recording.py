@@ -92,9 +92,14 @@ def checkpoints(session: Session, job_id: str) -> list[JobArtifact]:
 
 
 def forget_old_checkpoints(session: Session, job_id: str) -> list[str]:
-    """Drop the rows of all but the newest three checkpoints and the best; return their keys."""
+    """Drop the rows of all but the newest three checkpoints, the best, and the last epoch's end.
+
+    Returns their keys. A checkpoint without metrics was written at a stop; a run that diverges goes
+    back to an epoch's end.
+    """
     found = checkpoints(session, job_id)
     keep = {artifact.id for artifact in found[:KEEP_CHECKPOINTS]}
+    keep |= {artifact.id for artifact in [one for one in found if one.metrics][:1]}
     scored = [artifact for artifact in found if BEST_METRIC in artifact.metrics]
     if scored:
         keep.add(max(scored, key=lambda artifact: artifact.metrics[BEST_METRIC]).id)

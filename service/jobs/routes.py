@@ -1,4 +1,4 @@
-"""Routes of jobs: submit, watch, cancel, retry."""
+"""Routes of jobs: submit and watch."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -72,9 +72,7 @@ def submit_job(
         if job is None:
             new = resolve_request(session, request, submitter)
             job, is_replayed = lifecycle.submit(session, new)
-    if is_replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return _accepted(resources, job, response)
+    return accepted(resources, job, response, is_replayed=is_replayed)
 
 
 @router.get("", summary="List jobs")
@@ -106,40 +104,6 @@ def read_job(job_id: JobPath, resources: ResourcesDep, principal: Reader) -> Job
     """Return the job as it stands."""
     with resources.database.read() as session:
         return JobView.of(find_job(session, principal.tenant_id, job_id))
-
-
-@router.post(
-    "/{job_id}/cancel",
-    summary="Cancel a job",
-    status_code=status.HTTP_202_ACCEPTED,
-    responses=problem_responses(Conflict),
-)
-def cancel_job(
-    job_id: JobPath,
-    resources: ResourcesDep,
-    principal: Annotated[Principal, require("jobs:cancel")],
-) -> JobView:
-    """Cancel: a waiting job ends at once, a running one after a last checkpoint."""
-    with resources.database.write() as session:
-        return JobView.of(lifecycle.cancel(session, principal.tenant_id, job_id))
-
-
-@router.post(
-    "/{job_id}/retry",
-    summary="Submit an ended job again",
-    status_code=status.HTTP_202_ACCEPTED,
-    responses=problem_responses(Conflict),
-)
-def retry_job(
-    job_id: JobPath,
-    resources: ResourcesDep,
-    principal: Annotated[Principal, require("jobs:submit")],
-    response: Response,
-) -> JobView:
-    """Queue a new job that asks for the same; the failed or cancelled one stays as it is."""
-    with resources.database.write() as session:
-        job = lifecycle.retry_as_new(session, principal.tenant_id, job_id)
-    return _accepted(resources, job, response)
 
 
 @router.get("/{job_id}/metrics", summary="Read a job's metrics")
@@ -238,7 +202,12 @@ async def stream_events(
         yield event
 
 
-def _accepted(resources: Resources, job: Job, response: Response) -> JobView:
+def accepted(
+    resources: Resources, job: Job, response: Response, *, is_replayed: bool = False
+) -> JobView:
+    """Return the answer that a job was queued, and wake a worker for it."""
+    if is_replayed:
+        response.headers["Idempotency-Replayed"] = "true"
     if job.state == "QUEUED":
         resources.queue.publish(job.id)  # best effort: the row is queued whether or not it arrives
     response.headers["Location"] = f"/v1/jobs/{job.id}"

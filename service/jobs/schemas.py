@@ -58,6 +58,7 @@ _JOB_EXAMPLE: JsonDict = {
     "error": None,
     "parent_id": None,
     "cancel_requested_at": None,
+    "pause_requested_at": None,
     "created_at": "2026-11-22T20:44:00Z",
     "started_at": "2026-11-22T20:44:02Z",
     "finished_at": None,
@@ -90,6 +91,14 @@ class JobRequest(Schema):
         default_factory=dict, description="The run; `amlp config KIND` lists its fields"
     )
     max_attempts: int | None = Field(None, ge=1, le=20, description="Attempts before it fails")
+
+
+class ExtensionRequest(Schema):
+    """How much longer to train."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"epochs": 50}]})
+
+    epochs: int = Field(ge=1, le=100_000, description="Epochs beyond those of the finished job")
 
 
 class Progress(Schema):
@@ -155,8 +164,11 @@ class JobView(Schema):
     lease: Lease | None
     result: dict[str, Any] | None = Field(description="The registered model and its metrics")
     error: JobError | None
-    parent_id: str | None = Field(description="The job that this one repeats")
+    parent_id: str | None = Field(description="The job that this one repeats or extends")
     cancel_requested_at: Timestamp | None
+    pause_requested_at: Timestamp | None = Field(
+        description="Since when the job is paused, or asked to; null otherwise"
+    )
     created_at: Timestamp
     started_at: Timestamp | None
     finished_at: Timestamp | None
@@ -171,6 +183,7 @@ class JobView(Schema):
             for name in (
                 *("id", "kind", "state", "reason", "phase", "progress", "attempt"),
                 *("max_attempts", "result", "error", "parent_id", "cancel_requested_at"),
+                "pause_requested_at",
                 *("created_at", "started_at", "finished_at"),
             )
         }
@@ -230,5 +243,5 @@ class ArtifactView(Schema):
 
 def _links(job_id: str) -> dict[str, str]:
     own = f"/v1/jobs/{job_id}"
-    parts = ("events", "metrics", "artifacts", "cancel", "retry")
+    parts = ("events", "metrics", "artifacts", "cancel", "pause", "resume", "retry", "extend")
     return {"self": own, **{part: f"{own}/{part}" for part in parts}}

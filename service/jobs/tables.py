@@ -53,6 +53,7 @@ class Job(Base):
     step: Mapped[int] = mapped_column(BigInteger, default=0)
     progress_at: Mapped[float | None] = mapped_column(Double)
     cancel_requested_at: Mapped[float | None] = mapped_column(Double)
+    pause_requested_at: Mapped[float | None] = mapped_column(Double)
     last_published_at: Mapped[float | None] = mapped_column(Double)
     next_event_seq: Mapped[int] = mapped_column(BigInteger, default=1)
 

@@ -67,7 +67,12 @@ def apply_move(
 
 def finished() -> dict[str, Any]:
     """Return the columns of a job that ends now."""
-    return {"finished_at": db_now(), "phase": None, "owner": None}
+    return {
+        "finished_at": db_now(),
+        "phase": None,
+        "owner": None,
+        "pause_requested_at": None,
+    }
 
 
 def queued_again(wait_seconds: float = 0.0) -> dict[str, Any]:

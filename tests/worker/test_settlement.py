@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
-from service.jobs import lifecycle
+from service.jobs import lifecycle, pausing
 from service.jobs.recording import NewArtifact, NewEvent, record
 from service.jobs.tables import Job
 from service.jobs.transition import Fence
@@ -82,6 +82,19 @@ def test_cancelled_job_ends_cancelled_however_its_process_ended(
     settle(worker_resources, fence, ending)
 
     assert read_job(fence.job_id).state == "CANCELLED"
+
+
+@pytest.mark.parametrize("ending", [Ending(3, "pause", STOPPED), Ending(-9, "pause", None)])
+def test_job_that_was_asked_to_pause_waits_paused(
+    worker_resources: Resources, fence: Fence, read_job: Callable[[str], Job], ending: Ending
+) -> None:
+    with worker_resources.database.write() as session:
+        pausing.pause(session, "default", fence.job_id)
+
+    settle(worker_resources, fence, ending)
+
+    job = read_job(fence.job_id)
+    assert (job.state, job.reason, job.attempt) == ("QUEUED", "paused", 0)
 
 
 def test_fenced_owner_changes_nothing(

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from service.database import Database
-from service.jobs import lifecycle
+from service.jobs import lifecycle, pausing, successors
 from service.jobs.expiry import expire_lost
 from service.jobs.recording import checkpoints
 from service.jobs.tables import Job, JobEvent
@@ -157,6 +157,60 @@ def test_stopped_worker_puts_the_job_back_with_a_checkpoint(
     row = read_job(job.id)
     assert (row.state, row.reason, row.attempt) == ("QUEUED", "preempted", 0)
     assert num_checkpoints(worker_resources, job.id) > 0
+
+
+def test_paused_training_goes_on_after_its_resume(
+    worker_resources: Resources, submit: Submit, read_job: ReadJob
+) -> None:
+    job = submit(schedule={"epochs": 60})
+    with supervised(worker_resources):
+        wait_for(lambda: read_job(job.id).phase == "training")
+        with worker_resources.database.write() as session:
+            pausing.pause(session, "default", job.id)
+    paused = read_job(job.id)
+    ran_while_paused = run_job(worker_resources, owner="w", stop=threading.Event())
+    with worker_resources.database.write() as session:
+        pausing.resume(session, "default", job.id)
+
+    run_job(worker_resources, owner="w", stop=threading.Event())
+
+    assert (paused.state, paused.reason, paused.attempt) == ("QUEUED", "paused", 0)
+    assert not ran_while_paused
+    assert read_job(job.id).state == "SUCCEEDED"
+    assert any("continues at step" in note for note in notes(worker_resources, job.id))
+
+
+def test_extension_goes_on_where_the_finished_job_ended(
+    worker_resources: Resources, submit: Submit, read_job: ReadJob
+) -> None:
+    job = submit()
+    run_job(worker_resources, owner="w", stop=threading.Event())
+    with worker_resources.database.write() as session:
+        longer, _ = successors.extend(session, "default", job.id, epochs=2)
+
+    run_job(worker_resources, owner="w", stop=threading.Event())
+
+    ended = read_job(longer.id)
+    said = notes(worker_resources, longer.id)
+    assert (ended.state, ended.error) == ("SUCCEEDED", None)
+    assert ended.progress["step"] == 2 * read_job(job.id).progress["step"]
+    assert any("ended after 2 epochs to 4" in note for note in said)
+    assert any("continues at step" in note for note in said)
+
+
+def test_extension_whose_checkpoint_is_gone_does_not_begin_from_zero(
+    worker_resources: Resources, submit: Submit, read_job: ReadJob
+) -> None:
+    job = submit()
+    run_job(worker_resources, owner="w", stop=threading.Event())
+    with worker_resources.database.write() as session:
+        longer, _ = successors.extend(session, "default", job.id, epochs=2)
+    storage = worker_resources.storage
+    storage.delete(storage.keys(longer.spec["continues"]["key"]))
+
+    run_job(worker_resources, owner="w", stop=threading.Event())
+
+    assert (read_job(longer.id).state, read_job(longer.id).reason) == ("FAILED", "checkpoint")
 
 
 def test_owner_that_lost_its_lease_is_killed_and_writes_nothing(

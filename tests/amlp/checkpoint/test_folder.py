@@ -54,6 +54,16 @@ def test_the_last_three_and_the_best_are_kept(folder: Path) -> None:
     assert [path.name[-1] for path in sorted(folder.iterdir())] == ["2", "3", "4", "5"]
 
 
+def test_the_last_of_an_epochs_end_outlives_stops(folder: Path, info: CheckpointInfo) -> None:
+    for step in (6, 7, 8):
+        values = {"step": step, "metrics": {}}
+        write_checkpoint(folder, info.model_copy(update=values), weights={}, state={})
+
+    prune_checkpoints(folder, metric=None)
+
+    assert [path.name[-1] for path in list_checkpoints(folder)] == ["5", "6", "7", "8"]
+
+
 def test_a_damaged_one_is_no_longer_listed(folder: Path) -> None:
     set_aside(list_checkpoints(folder)[-1])
 

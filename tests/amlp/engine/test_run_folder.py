@@ -98,6 +98,38 @@ def test_a_folder_of_another_run_is_refused(
         _folder(tmp_path, **change).restore(nn.Linear(3, 2))
 
 
+def test_a_run_that_ended_is_extended_by_the_same_with_more_epochs(tmp_path: Path) -> None:
+    events: list[Event] = []
+    ended = {"seed": 0, "schedule": {"epochs": 4}}
+    longer = {"seed": 0, "schedule": {"epochs": 6}}
+    _write(_folder(tmp_path, config=ended), 4)
+
+    restored = _folder(tmp_path, events, config=longer).restore(nn.Linear(3, 2))
+
+    assert restored is not None
+    assert restored[0].epoch == 4
+    assert events == [Note("extends a run that ended after 4 epochs to 6")]
+
+
+@pytest.mark.parametrize(
+    ("step", "config"),
+    [
+        (3, {"seed": 0, "schedule": {"epochs": 6}}),
+        (4, {"seed": 0, "schedule": {"epochs": 3}}),
+        (4, {"seed": 0, "schedule": {"epochs": 6, "warmup_fraction": 0.5}}),
+        (4, {"seed": 1, "schedule": {"epochs": 6}}),
+    ],
+    ids=["not ended", "fewer epochs", "another warm-up", "another seed"],
+)
+def test_any_other_difference_is_another_run(
+    step: int, config: dict[str, object], tmp_path: Path
+) -> None:
+    _write(_folder(tmp_path, config={"seed": 0, "schedule": {"epochs": 4}}), step)
+
+    with pytest.raises(CheckpointError, match="other values of"):
+        _folder(tmp_path, config=config).restore(nn.Linear(3, 2))
+
+
 def test_the_best_is_what_beats_all_before(tmp_path: Path) -> None:
     folder = _folder(tmp_path)
 

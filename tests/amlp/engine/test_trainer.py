@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from amlp.checkpoint import Architecture, CheckpointInfo, list_checkpoints
+from amlp.checkpoint import Architecture, CheckpointInfo, list_checkpoints, read_info, read_weights
 from amlp.config import EncoderConfig, PretrainConfig
 from amlp.data import Batch
 from amlp.engine import Moment, Processes, Task, Trainer, build_optimizer
 from amlp.errors import Cancelled, ConfigError, Diverged
-from amlp.events import CheckpointWritten, EpochDone, Step
+from amlp.events import CheckpointWritten, EpochDone, Note, Step
 from tests.tiny_runs import Recorder, pretrain_config
 
 CPU = torch.device("cpu")
@@ -125,6 +125,108 @@ def test_a_loss_that_is_no_number_ends_the_run_and_is_not_kept(tmp_path: Path) -
         _trainer(tmp_path, config, losses=losses).run()
 
     assert [path.name for path in list_checkpoints(tmp_path / "checkpoints")] == ["step-00000002"]
+
+
+def failing(at: int, times: int) -> Callable[..., dict[str, Tensor]]:
+    """Return losses that are no number the first `times` that update `at` is made."""
+    seen: list[int] = []
+
+    def losses(network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
+        seen.append(moment.step)
+        is_bad = moment.step == at and seen.count(at) <= times
+        factor = float("nan") if is_bad else 1.0
+        return {"loss/total": _losses(network, batch, moment)["loss/total"] * factor}
+
+    return losses
+
+
+def unsound_above(limit: float, trainers: list[Trainer]) -> Callable[..., dict[str, Tensor]]:
+    """Return losses that are no number from update 5 on while the last trainer is above `limit`."""
+
+    def losses(network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
+        values = _losses(network, batch, moment)
+        is_bad = moment.step >= 5 and trainers[-1]._rollback.factor > limit
+        return {"loss/total": values["loss/total"] * (float("nan") if is_bad else 1.0)}
+
+    return losses
+
+
+def last_weights(out: Path) -> Tensor:
+    newest = list_checkpoints(out / "checkpoints")[-1]
+    return read_weights(newest, read_info(newest))["weight"]
+
+
+def test_a_run_that_diverges_goes_back_to_its_checkpoint_at_half_the_rate(tmp_path: Path) -> None:
+    source, listener = Numbers(8), Recorder()
+    config = pretrain_config(epochs=4, checkpoint_every=1)
+
+    trainer = _trainer(
+        tmp_path, config, source=source, losses=failing(at=5, times=1), listener=listener
+    )
+    trainer.run()
+
+    [note] = listener.of(Note)
+    assert "at step 6" in note.message
+    assert "rollback 1 to step 4, from here at 0.5 times" in note.message
+    assert len(source.seen) == 8 + 2
+    assert source.seen[6:8] == source.seen[4:6]
+    assert trainer._rollback.factor == 0.5
+
+
+def test_a_run_that_diverges_before_its_first_checkpoint_begins_again(tmp_path: Path) -> None:
+    source, listener = Numbers(8), Recorder()
+
+    _trainer(
+        tmp_path,
+        pretrain_config(epochs=2),
+        source=source,
+        losses=failing(at=1, times=1),
+        listener=listener,
+    ).run()
+
+    assert "rollback 1 to step 0" in listener.of(Note)[0].message
+    assert source.seen[2:4] == source.seen[:2]
+    assert bool(last_weights(tmp_path).isfinite().all())
+
+
+@pytest.mark.parametrize("stops", [(3,), (5,), (6,), (2, 3, 4, 5), (7,), (9, 3, 5), (1, 6, 2)])
+def test_a_stopped_run_that_diverges_ends_with_the_bits_of_an_uninterrupted_one(
+    stops: tuple[int, ...], tmp_path: Path
+) -> None:
+    config = pretrain_config(epochs=8, checkpoint_every=2, deterministic=True)
+    trainers: list[Trainer] = []
+
+    def make(name: str, listener: Recorder) -> Trainer:
+        trainer = _trainer(
+            tmp_path / name,
+            config,
+            source=Numbers(8),
+            losses=unsound_above(0.3, trainers),
+            listener=listener,
+        )
+        trainers.append(trainer)
+        return trainer
+
+    make("whole", Recorder()).run()
+    for stop in stops:
+        with pytest.raises(Cancelled):
+            make("parts", Recorder(stop_at=stop)).run()
+    last = make("parts", Recorder())
+    last.run()
+
+    assert last._rollback.factor == 0.25
+    assert torch.equal(last_weights(tmp_path / "parts"), last_weights(tmp_path / "whole"))
+
+
+def test_a_stop_at_an_epochs_end_keeps_that_checkpoints_metrics(tmp_path: Path) -> None:
+    config = pretrain_config(epochs=4, checkpoint_every=1)
+
+    with pytest.raises(Cancelled):
+        _trainer(tmp_path, config, source=Numbers(8), listener=Recorder(stop_at=4)).run()
+
+    newest = list_checkpoints(tmp_path / "checkpoints")[-1]
+    assert newest.name == "step-00000004"
+    assert "loss/total" in read_info(newest).metrics
 
 
 def test_checkpoints_come_every_few_epochs_and_at_the_end(tmp_path: Path) -> None:

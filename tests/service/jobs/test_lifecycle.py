@@ -325,23 +325,6 @@ def test_job_of_another_tenant_is_not_found(any_resources: Resources, submit: Su
         move(any_resources, lifecycle.cancel, "other", job.id)
 
 
-def test_retry_of_an_ended_job_is_a_new_job(any_resources: Resources, submit: Submit) -> None:
-    job = submit(any_resources, idempotency_key="k1")
-    move(any_resources, lifecycle.cancel, "default", job.id)
-
-    again = move(any_resources, lifecycle.retry_as_new, "default", job.id)
-
-    assert (again.state, again.parent_id) == ("QUEUED", job.id)
-    assert job_row(any_resources, job.id).state == "CANCELLED"
-
-
-def test_job_that_has_not_ended_cannot_be_retried(any_resources: Resources, submit: Submit) -> None:
-    job = submit(any_resources)
-
-    with pytest.raises(Conflict):
-        move(any_resources, lifecycle.retry_as_new, "default", job.id)
-
-
 def test_events_are_numbered_without_gaps(any_resources: Resources, submit: Submit) -> None:
     submit(any_resources)
     fence = claimed(any_resources)

@@ -83,6 +83,19 @@ def test_last_checkpoint_of_a_cancelled_run_is_still_taken(
     assert accepted
 
 
+def test_last_checkpoint_of_an_epochs_end_outlives_those_of_stops(
+    any_resources: Resources, fence: Fence
+) -> None:
+    with any_resources.database.write() as session:
+        record(session, fence, [checkpoint_event(1, 0.5), checkpoint_event(2, 0.4)])
+        record(session, fence, [checkpoint_event(step) for step in (3, 4, 5)])
+        forget_old_checkpoints(session, fence.job_id)
+
+    with any_resources.database.read() as session:
+        kept = [artifact.step for artifact in checkpoints(session, fence.job_id)]
+    assert kept == [5, 4, 3, 2, 1]
+
+
 def test_newest_three_checkpoints_and_the_best_are_kept(
     any_resources: Resources, fence: Fence
 ) -> None:

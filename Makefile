@@ -6,7 +6,7 @@ DATA ?=
 OUT ?= demo-output
 SOURCES := amlp service worker tests benchmarks examples
 
-.PHONY: demo up test test-quick check format lock clean
+.PHONY: demo up test test-faults test-quick check format lock clean
 
 demo: $(VENV)/.runtime  ## the main job, end to end, on phantoms or on DATA=DIR
 	@$(BIN)/python -m examples.demo --out "$(OUT)" $(if $(DATA),--data "$(DATA)")
@@ -14,8 +14,12 @@ demo: $(VENV)/.runtime  ## the main job, end to end, on phantoms or on DATA=DIR
 up: $(VENV)/.runtime  ## the embedded service, in the foreground
 	@$(BIN)/python -m service up
 
-test: $(VENV)/.dev  ## every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+test: $(VENV)/.dev  ## every test, of the fault matrix its quickest rows
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not faults"
+
+test-faults: $(VENV)/.dev  ## the fault matrix: kill, freeze and starve every part; a table at the end
+	OMP_NUM_THREADS=1 AMLP_FAULT_REPORT=fault-matrix.json \
+	  $(BIN)/python -m pytest tests/faults --color=no
 
 check: $(VENV)/.dev  ## lint, types, import rules, spelling
 	$(BIN)/ruff check $(SOURCES)
@@ -37,7 +41,7 @@ lock: $(VENV)/.bootstrap  ## resolve the requirements anew
 	done
 
 clean:  ## remove the environment, caches and what the demo wrote
-	rm -rf $(VENV) demo-output build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf $(VENV) demo-output fault-matrix.json build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
 	  .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

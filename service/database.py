@@ -76,9 +76,19 @@ class Database:
         self.engine.dispose()
 
 
+# a network that drops packets tells nobody: without these a query could wait for hours
+_POSTGRESQL_PATIENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 15_000,  # milliseconds
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+
+
 def _create_engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, connect_args=_POSTGRESQL_PATIENCE)
     engine = create_engine(url, connect_args={"timeout": 30})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

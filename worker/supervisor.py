@@ -18,14 +18,13 @@ from service.jobs.transition import Fence
 from service.resources import Resources
 from service.settings import Settings
 from worker.failures import describe_failure
+from worker.lease_guard import LeaseGuard
 from worker.memory import MemoryWatch
 from worker.outcome import Outcome
 from worker.settlement import Ending, settle
 from worker.stall import StallGuard
 from worker.training_process import TrainingProcess
 from worker.workspace import open_workspace, sweep_workspaces
-
-FREEZE_SHARE = 0.75  # of the lease without proof: before it runs out, training stands still
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +70,6 @@ def _attempt(resources: Resources, fence: Fence, stop: threading.Event) -> Endin
 class _Timing:
     """Deadlines by this machine's monotonic clock; the lease itself is the database's."""
 
-    proven_at: float
     next_heartbeat: float
     kill_at: float | None = None
 
@@ -83,9 +81,9 @@ class _Watch:
         self._fence = fence
         self._stop = stop
         self.asked: Literal["", "cancel", "pause", "preempt", "fenced"] = ""
-        now = time.monotonic()
-        self._timing = _Timing(now, now + self._settings.heartbeat_seconds)
+        self._timing = _Timing(time.monotonic() + self._settings.heartbeat_seconds)
         self._process = TrainingProcess(self._settings, fence)
+        self._guard = LeaseGuard(self._process, self._settings.lease_seconds)
         self._memory = MemoryWatch(self._process.pid)
         self._stall = StallGuard(resources, fence, self._process.pid)
 
@@ -100,6 +98,7 @@ class _Watch:
             while (exit_code := self._process.wait(self._settings.cancel_poll_seconds)) is None:
                 self._look()
         finally:
+            self._guard.close()
             self._process.kill()  # also what the process may have left behind
         return exit_code
 
@@ -111,8 +110,9 @@ class _Watch:
             standing = self._prove()
             if standing == "running":
                 self._stall.look()
-        except DBAPIError as error:
-            self._endure(error)
+        except DBAPIError as error:  # the guard freezes the training in time
+            name = type(error).__name__
+            _log.warning("job.database_down", job_id=self._fence.job_id, error=name)
         else:
             self._obey(standing)
         if self._timing.kill_at is not None and time.monotonic() > self._timing.kill_at:
@@ -126,16 +126,9 @@ class _Watch:
         lease = self._settings.lease_seconds
         with self._database.write() as session:
             standing = lifecycle.heartbeat(session, self._fence, lease_seconds=lease)
-        self._timing.proven_at = now  # before the answer, so never later than the row says
+        self._guard.prove(now)  # before the answer, so never later than the row says
         self._timing.next_heartbeat = now + self._settings.heartbeat_seconds
         return standing
-
-    def _endure(self, error: DBAPIError) -> None:
-        _log.warning("job.database_down", job_id=self._fence.job_id, error=type(error).__name__)
-        silence = time.monotonic() - self._timing.proven_at
-        if silence > FREEZE_SHARE * self._settings.lease_seconds:
-            self._timing.next_heartbeat = 0.0  # only a heartbeat proves that the lease is ours
-            self._process.pause()
 
     def _obey(self, standing: lifecycle.Standing) -> None:
         match standing:

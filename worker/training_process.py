@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 
 from service.jobs.transition import Fence
@@ -26,6 +27,7 @@ class TrainingProcess:
             start_new_session=True,
         )
         self._is_paused = False
+        self._pausing = threading.Lock()  # the lease's guard is another thread
 
     @property
     def pid(self) -> int:
@@ -46,14 +48,16 @@ class TrainingProcess:
 
     def pause(self) -> None:
         """Freeze the whole session."""
-        self._is_paused = True
-        self._signal_session(signal.SIGSTOP)
+        with self._pausing:
+            self._is_paused = True
+            self._signal_session(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let a frozen session go on; nothing happens to one that runs."""
-        if self._is_paused:
-            self._is_paused = False
-            self._signal_session(signal.SIGCONT)
+        with self._pausing:
+            if self._is_paused:
+                self._is_paused = False
+                self._signal_session(signal.SIGCONT)
 
     def kill(self) -> None:
         """End the whole session at once."""

@@ -59,3 +59,4 @@ def test_doubled_messages_run_a_job_once(cluster: Cluster, run: Run) -> None:
         *("QUEUED", "RUNNING", "SUCCEEDED")
     ]
     assert again is None
+    assert run.figures["refusal ms"] < 50
